@@ -1,0 +1,52 @@
+# Everything here needs Python >= 3.11, make and a package registry that pip reaches; nothing else.
+PYTHON ?= python3
+STORE ?=
+
+BIN := .venv/bin
+STAMP := .venv/.installed
+SOURCES := core adapters tests
+
+# The steps share one .venv and its caches: `make -j` runs them in their order.
+.NOTPARALLEL:
+.DEFAULT_GOAL := help
+.PHONY: help install check test demo bench verify clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+install: $(STAMP) ## make .venv with every pinned package; again when pyproject.toml or constraints.txt change
+
+# Two variables for one thing: pip before 25.3 reads PIP_CONSTRAINT in its isolated build, later ones the second.
+# The stamp comes last, so that an install that broke off is done again.
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("tenure needs Python 3.11 or later; name one: make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv --clear .venv
+	PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt PIP_DISABLE_PIP_VERSION_CHECK=1 \
+		$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[all,dev]'
+	@touch $@
+
+check: $(STAMP) ## lint, format, types (mypy and pyright), layers, purity
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/mypy --strict $(SOURCES)
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+	$(BIN)/python tests/gates/purity.py
+
+test: $(STAMP) ## all tests; the core's own must reach every branch of the core
+	$(BIN)/coverage run -m pytest tests/core
+	$(BIN)/coverage report
+	$(BIN)/pytest tests --ignore=tests/core
+
+demo: $(STAMP) ## the standard library through three workers, one killed, one a zombie (STORE=url for a store of your own)
+	$(BIN)/tenure demo $(if $(STORE),--store '$(STORE)')
+
+bench: $(STAMP) ## figures of speed and memory; they are printed, never asserted
+	$(BIN)/python tests/bench/run.py
+
+verify: $(STAMP) ## the tests again, with many more drawn examples
+	$(BIN)/pytest tests --hypothesis-profile=verify
+
+clean: ## remove .venv, caches and build output
+	rm -rf .venv build dist .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find $(SOURCES) -name __pycache__ -type d -prune -exec rm -rf {} +

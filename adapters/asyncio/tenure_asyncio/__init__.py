@@ -1,0 +1,1 @@
+"""Runs handlers on asyncio, and answers `ask` there."""
