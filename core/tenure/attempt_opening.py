@@ -1,0 +1,151 @@
+"""How an attempt begins: a single claim, B5's checks under the lease that it got, and the opening of the session."""
+
+from __future__ import annotations
+
+from attrs import evolve
+
+from tenure import attempt_types as t
+from tenure.attempt_rules import MAX_TRIES, complete, deadline, pump, release, report, retry_at
+from tenure.instants import Instant, after
+from tenure.process import Cancelled, External, Failure
+from tenure.replies import Claimed, Grant
+from tenure.requests import Claim
+
+
+def begin(
+    terms: t.Terms, grant: Grant, epoch: int, sent_at: Instant, event: t.Event, wanted: bool = True
+) -> t.Step:
+    """The attempt's first step under a lease: B5's checks in order, then the session is opened.
+
+    `sent_at` is when the claim was first sent. A grant that comes too late or is not wanted any more is released at
+    once; a process to be cancelled, or lost too often, is completed without a session and without a start.
+    """
+    record = grant.record
+    lease = t.Lease(grant.fence, epoch, sent_at, after(sent_at, terms.timings.renew_interval_ns))
+    held = t.Opening(terms, record, lease, None, (), event.tag)
+    if event.now >= deadline(held) or not wanted:
+        return release(held, 0, event)
+    if record.cancel is not None:
+        return complete(held, Cancelled(record.cancel), event)
+    if record.lost >= terms.max_lost:
+        said = f"its worker was lost {record.lost} times in a row"
+        return complete(held, Failure("execution", "lost_too_often", said), event, report(held, said))
+    permanent, transient = _unfit(terms, grant)
+    if permanent:
+        return complete(held, recovery_failed(permanent), event)
+    if transient:
+        return release(held, terms.release_delay, event, report(held, transient))
+    owner = record.registration.provenance.owner_scope
+    return t.Step(held, (t.OpenSession(event.tag, record.id, owner, grant.fence.token),))
+
+
+def _unfit(terms: t.Terms, grant: Grant) -> tuple[str, str]:
+    """B5's checks, in order: (what can never be run, what this worker cannot run)."""
+    registration = grant.record.registration
+    profile = registration.provenance.host_profile_id
+    if not registration.id or registration.id.isspace():
+        return "the process id is empty or blank", ""
+    if profile not in ("", terms.profile):
+        return "", f"the process was made for host profile {profile!r}, this worker's is {terms.profile!r}"
+    if terms.tier_fault:
+        return "", terms.tier_fault
+    if isinstance(registration.input, External):
+        return "", "the store granted an external process, which the contract forbids"
+    if not registration.provenance.owner_scope:
+        return f"process {registration.id!r} names no owner scope, so it has no session to run in", ""
+    if registration.kind not in terms.kinds:
+        return "", f"this worker has no handler of kind {registration.kind!r}"
+    return "", ""
+
+
+def recovery_failed(message: str) -> Failure:
+    """B19: how a process ends that could not be run."""
+    return Failure("execution", "process_recovery_failed", message)
+
+
+def claim_one(terms: t.Terms, request: Claim, event: t.Event) -> t.Step:
+    """Begin with a single Claim (a direct run); `event` brings the time and the id of the call."""
+    return t.Step(t.Claiming(terms, request, event.tag, event.now), (t.Send(event.tag, request, None),))
+
+
+def claim_granted(state: t.Claiming, event: t.CallSucceeded) -> t.Step:
+    """The claim got its row."""
+    assert isinstance(event.reply, Claimed)
+    grant = event.reply.grants[0]
+    return begin(state.terms, grant, event.reply.epoch, state.sent_at, event, state.wanted)
+
+
+def claim_empty(state: t.Claiming, event: t.Event) -> t.Step:
+    return t.Step(
+        t.ClaimRefused(state.request.process_id, "the claim was granted before, and its lease is gone")
+    )
+
+
+def claim_terminal(state: t.Claiming, event: t.Event) -> t.Step:
+    return t.Step(t.AlreadyTerminal(state.request.process_id))
+
+
+def claim_refused(state: t.Claiming, event: t.CallRefused) -> t.Step:
+    return t.Step(t.ClaimRefused(state.request.process_id, event.reason.value))
+
+
+def claim_fenced(state: t.Claiming, event: t.Event) -> t.Step:
+    return t.Step(t.ClaimRefused(state.request.process_id, "a later claim of this worker was granted"))
+
+
+def claim_again(state: t.Claiming, event: t.CallUnavailable | t.CallUnknown) -> t.Step:
+    """The same claim again, with the same claim id: repeated, it answers what it got the first time (S10)."""
+    tries = min(state.tries + 1, MAX_TRIES)
+    return t.Step(evolve(state, retry_at=retry_at(event.now, state.tries, event.jitter), tries=tries))
+
+
+def claim_sent_again(state: t.Claiming, event: t.Event) -> t.Step:
+    return t.Step(evolve(state, call=event.tag, retry_at=None), (t.Send(event.tag, state.request, None),))
+
+
+def claim_limit(state: t.Claiming) -> t.Wakeup | None:
+    """While a claim waits to be repeated: when a grant would come too late to be used."""
+    if state.retry_at is None:
+        return None
+    return t.Wakeup(after(state.sent_at, state.terms.timings.budget_ns), "budget")
+
+
+def claim_given_up(state: t.Claiming, event: t.Event) -> t.Step:
+    why = "the store could not be reached"
+    return t.Step(t.ClaimRefused(state.request.process_id, why), (t.Report(state.request.process_id, why),))
+
+
+def claim_unwanted(state: t.Claiming, event: t.Event) -> t.Step:
+    """Crossing shutdown x claim granted: the grant will be released as soon as it comes."""
+    return t.Step(evolve(state, wanted=False))
+
+
+# --- opening ------------------------------------------------------------------------------------------------------
+
+
+def session_opened(state: t.Opening, event: t.Event) -> t.Step:
+    """Only from an accepted claim with budget left (S12, S13): `Overdue` came first."""
+    running = t.Running(state.terms, state.record, state.lease, state.flight, state.queue, event.now)
+    wake = state.record.registration.provenance.owner_scope
+    start = t.StartHandler(Grant(state.lease.fence, state.record), state.lease.epoch, wake)
+    return pump(running, event, start)
+
+
+def session_unopenable(state: t.Opening, event: t.SessionFailed) -> t.Step:
+    return complete(state, recovery_failed(event.message), event, report(state, event.message))
+
+
+def session_unopened(state: t.Opening, event: t.SessionFailed) -> t.Step:
+    return release(state, state.terms.release_delay, event, report(state, event.message))
+
+
+def opening_overdue(state: t.Opening, event: t.Event) -> t.Step:
+    return release(state, 0, event, report(state, "its session was not open before the lease's deadline"))
+
+
+def opening_cancelled(state: t.Opening, event: t.CancelSeen) -> t.Step:
+    return complete(state, Cancelled(event.reason), event)
+
+
+def opening_stopped(state: t.Opening, event: t.Event) -> t.Step:
+    return release(state, 0, event)
