@@ -1,1 +1,5 @@
-"""Stores in one SQLite file, shared by the processes of one machine: the embedded default."""
+"""Stores in one SQLite file: the embedded default, tier durable."""
+
+from tenure_sqlite.store import SqliteRegistry, open_store
+
+__all__ = ["SqliteRegistry", "open_store"]
