@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any, NewType
+from typing import Any, NewType, cast
 
 from tenure.errors import NotJson, TooLarge
 
@@ -63,7 +63,7 @@ def text_fault(text: str) -> str:
 
 
 def _check(value: Any, what: str, path: str, depth: int) -> None:
-    kind = type(value)
+    kind = cast("type[object]", type(value))
     if kind is str:
         fault = text_fault(value)
         if fault:

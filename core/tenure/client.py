@@ -1,0 +1,254 @@
+"""What a program asks of the registry: start, get, wait, cancel, events, list. The same coroutines everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Generic, NoReturn, TypeVar, cast, overload
+
+from attrs import field, frozen
+
+from tenure.app import Converter, Kind
+from tenure.asks import AskFunction, AwaitEnd, Submit
+from tenure.canonical import canonical, parsed
+from tenure.errors import (
+    Conflict,
+    InvalidValue,
+    ProcessCancelled,
+    ProcessFailed,
+    ProcessNotFound,
+    RequestRefused,
+    StoreUnavailable,
+    StoreUnknown,
+    UndeclaredEvent,
+    WaitTimeout,
+)
+from tenure.process import Cancelled, Event, Failure, Outcome, Provenance, Record, Registration, Success, Work
+from tenure.replies import (
+    Answer,
+    CancelAccepted,
+    EventAppended,
+    EventsRead,
+    Got,
+    Listed,
+    Reason,
+    Refused,
+    Registered,
+    Succeeded,
+    Unavailable,
+)
+from tenure.requests import (
+    AppendEvent,
+    ClientRequest,
+    Get,
+    List,
+    Phase,
+    ReadEvents,
+    ReadRequest,
+    Register,
+    RequestCancel,
+)
+
+P = TypeVar("P")
+R = TypeVar("R")
+Wanted = TypeVar("Wanted")
+
+
+@frozen(eq=False)
+class Client:
+    """Every method raises StoreUnavailable or StoreUnknown where the store did not answer within `timeout` seconds,
+    and RequestRefused, or a class below it, where it refused. `new_id` makes ids that nobody else makes."""
+
+    _ask: AskFunction
+    _convert: Converter
+    _new_id: Callable[[], str]
+    limit: int = field(kw_only=True)
+    timeout: float = field(default=30.0, kw_only=True)
+
+    @overload
+    async def start(
+        self,
+        kind: Kind[P, R],
+        payload: P = ...,
+        *,
+        id: str | None = None,
+        owner: str | None = None,
+        profile: str = "",
+        emits: Sequence[str] | None = None,
+        delay: float = 0,
+    ) -> Handle[R]: ...
+    @overload
+    async def start(
+        self,
+        kind: str,
+        payload: Any = None,
+        *,
+        id: str | None = None,
+        owner: str | None = None,
+        profile: str = "",
+        emits: Sequence[str] | None = None,
+        delay: float = 0,
+    ) -> Handle[Any]: ...
+    async def start(
+        self,
+        kind: Kind[Any, Any] | str,
+        payload: Any = None,
+        *,
+        id: str | None = None,
+        owner: str | None = None,
+        profile: str = "",
+        emits: Sequence[str] | None = None,
+        delay: float = 0,
+    ) -> Handle[Any]:
+        """Register a process. Idempotent by id: the same content again answers the same; other content is a Conflict.
+
+        `owner` is the session that owns it, by default one of its own; `profile` the host profile that may run it;
+        `emits` its event types, by default the kind's; `delay` seconds before it may first be claimed.
+        """
+        name = kind.name if isinstance(kind, Kind) else kind
+        declared = emits if emits is not None else kind.emits if isinstance(kind, Kind) else ()
+        process_id = self._new_id() if id is None else id
+        if not 0 <= delay <= 86_400 * 366:
+            raise InvalidValue(
+                f"process {process_id!r}: delay={delay!r} is not a duration in seconds up to a year"
+            )
+        what = f"the payload of process {process_id!r}"
+        text = canonical(self._convert.unstructure(payload), what, self.limit)
+        scope = f"process:{process_id}" if owner is None else owner
+        registration = Registration(process_id, Work(name, text), tuple(declared), Provenance(scope, profile))
+        await self._submit(Register(registration, round(delay * 1000)), process_id, Registered)
+        result_type = kind.result_type if isinstance(kind, Kind) else Any
+        return Handle(self, process_id, result_type)
+
+    def handle(self, process_id: str) -> Handle[Any]:
+        """A handle on a process that exists, or may."""
+        return Handle(self, process_id, Any)
+
+    async def get(self, process_id: str) -> Record:
+        """The process's record. Raises ProcessNotFound."""
+        return (await self._submit(Get(process_id), process_id, Got)).record
+
+    async def wait(self, process_id: str, timeout: float | None = None) -> Outcome:
+        """The outcome, once there is one. Raises WaitTimeout after `timeout` seconds; the process goes on."""
+        answer = await self._ask(AwaitEnd(process_id, timeout))
+        if answer is None:
+            raise WaitTimeout(process_id, timeout or 0)
+        record = self._reply(answer, process_id, Got).record
+        assert record.outcome is not None
+        return record.outcome
+
+    async def cancel(self, process_id: str, reason: str = "") -> Outcome | None:
+        """Ask for cancellation (B16). The outcome, where the process has ended; None where its handler is told."""
+        return (await self._submit(RequestCancel(process_id, reason), process_id, CancelAccepted)).outcome
+
+    async def events(self, process_id: str, *, after: int = 0, limit: int = 1_000) -> tuple[Event, ...]:
+        """The process's events in order, after the one numbered `after`."""
+        return (await self._submit(ReadEvents(process_id, after, limit), process_id, EventsRead)).events
+
+    async def append(self, process_id: str, type: str, payload: Any = None, *, key: str | None = None) -> int:
+        """Append an event from outside, once per key; its number. Refused after the process has ended."""
+        text = canonical(self._convert.unstructure(payload), f"the payload of event {type!r}", self.limit)
+        request = AppendEvent(process_id, type, text, self._new_id() if key is None else key)
+        return (await self._submit(request, process_id, EventAppended)).seq
+
+    async def list(
+        self,
+        *,
+        phase: Phase | None = None,
+        kind: str | None = None,
+        owner: str | None = None,
+        after: int = 0,
+        limit: int = 100,
+    ) -> Listed:
+        """A page of records in the order of registration; `next` of the reply is the `after` of the next page."""
+        return await self._submit(List(after, limit, phase, kind, owner), "", Listed)
+
+    async def submit(self, request: ClientRequest | ReadRequest) -> Answer:
+        """Any other request of a client or reader, and its bare answer."""
+        answer: Answer = await self._ask(Submit(request, self.timeout))
+        return answer
+
+    async def _submit(
+        self, request: ClientRequest | ReadRequest, process_id: str, wanted: type[Wanted]
+    ) -> Wanted:
+        return self._reply(await self.submit(request), process_id, wanted)
+
+    def _reply(self, answer: Answer, process_id: str, wanted: type[Wanted]) -> Wanted:
+        if isinstance(answer, Succeeded) and isinstance(answer.reply, wanted):
+            return answer.reply
+        _raise(answer, process_id)
+
+    def result(self, process_id: str, outcome: Outcome, to: Any) -> Any:
+        """The value of a success. Raises ProcessFailed or ProcessCancelled."""
+        match outcome:
+            case Success():
+                return self._convert.structure(parsed(outcome.value), to)
+            case Failure():
+                raise ProcessFailed(process_id, outcome.failure_class, outcome.code, outcome.message)
+            case Cancelled():
+                raise ProcessCancelled(process_id, outcome.reason)
+
+
+@frozen(eq=False)
+class Handle(Generic[R]):
+    """One process, as its starter sees it."""
+
+    _client: Client
+    id: str
+    _result_type: Any
+
+    async def wait(self, timeout: float | None = None) -> R:
+        """What the handler returned. Raises ProcessFailed, ProcessCancelled, WaitTimeout."""
+        outcome = await self._client.wait(self.id, timeout)
+        return cast(R, self._client.result(self.id, outcome, self._result_type))
+
+    async def outcome(self, timeout: float | None = None) -> Outcome:
+        """How the process ended, as data. Raises WaitTimeout."""
+        return await self._client.wait(self.id, timeout)
+
+    async def cancel(self, reason: str = "") -> Outcome | None:
+        """Ask for cancellation."""
+        return await self._client.cancel(self.id, reason)
+
+    async def get(self) -> Record:
+        """The process's record."""
+        return await self._client.get(self.id)
+
+    async def events(self, *, after: int = 0, limit: int = 1_000) -> tuple[Event, ...]:
+        """The process's events in order."""
+        return await self._client.events(self.id, after=after, limit=limit)
+
+
+_SAID = {
+    Reason.BLANK: "its id, kind or another name is empty or blank",
+    Reason.NAME_TOO_LONG: "its id, kind or another name is too long",
+    Reason.BAD_TEXT: "one of its texts cannot be stored",
+    Reason.TOO_LARGE: "its content is too large",
+    Reason.ENDED: "it has ended",
+}
+
+
+def _raise(answer: Answer, process_id: str) -> NoReturn:
+    match answer:
+        case Refused(reason=Reason.NOT_FOUND):
+            raise ProcessNotFound(
+                "not_found", process_id, f"there is no process {process_id!r} in this store"
+            )
+        case Refused(reason=Reason.CONFLICT):
+            said = f"process {process_id!r} conflicts with what is stored: {answer.detail}; use another id"
+            raise Conflict("conflict", process_id, said)
+        case Refused(reason=Reason.UNDECLARED_EVENT | Reason.RESERVED_EVENT):
+            raise UndeclaredEvent(answer.reason.value, process_id, f"process {process_id!r}: {answer.detail}")
+        case Refused():
+            why = _SAID.get(answer.reason, answer.reason.value)
+            said = f"process {process_id!r} was refused: {why}" + (
+                f" ({answer.detail})" if answer.detail else ""
+            )
+            raise RequestRefused(answer.reason.value, process_id, said)
+        case Unavailable():
+            raise StoreUnavailable(
+                f"the store could not be reached ({answer.cause}); nothing was changed, try again"
+            )
+        case _:
+            raise StoreUnknown(
+                "the store did not answer in time; the request may have been applied, repeat it"
+            )

@@ -1,0 +1,188 @@
+"""What a handler sees of its process: `ctx`."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar, overload
+
+from attrs import frozen
+
+from tenure.app import CO_COROUTINE, Converter, hints_of
+from tenure.asks import Act, AskFunction, CallPlain, Submit
+from tenure.attempt_types import Permitted, StopReason
+from tenure.canonical import Json, canonical, digest, parsed
+from tenure.errors import EffectKeyReused, EffectMismatch, LeaseLost, NotJson, RequestRefused, UndeclaredEvent
+from tenure.process import Effect
+from tenure.replies import EffectRecorded, EffectsRead, Grant, Reason, Refused, Succeeded
+from tenure.requests import EmitEvent, ReadEffects, RecordEffect
+
+T = TypeVar("T")
+
+READ_TIMEOUT = 30.0
+"""Seconds for reading the journal of an earlier attempt."""
+
+
+@frozen(order=True)
+class FencingToken:
+    """What a store of one's own compares to refuse a writer that lost its lease: a later holder's is greater."""
+
+    epoch: int
+    token: int
+
+
+class Context:
+    """A handler's view of its process and its lease.
+
+    Every call may be cancelled: the write may have happened, and the same key makes repeating it safe. After a loss,
+    or past the lease's deadline, calls raise LeaseLost (S13, S14).
+    """
+
+    def __init__(self, ask: AskFunction, grant: Grant, epoch: int, convert: Converter, limit: int) -> None:
+        self._ask, self._grant, self._convert, self._limit = ask, grant, convert, limit
+        self._fencing_token = FencingToken(epoch, grant.fence.token)
+        self._stop_reason: StopReason | None = None
+        self._used: set[str] = set()
+        self._emitted = 0
+        self._journal: dict[str, Effect] | None = None
+
+    @property
+    def id(self) -> str:
+        """The process id."""
+        return self._grant.record.id
+
+    @property
+    def attempt(self) -> int:
+        """Which claim of the process this is, from 1."""
+        return self._grant.record.claims
+
+    @property
+    def owner_scope(self) -> str:
+        """The session that owns the process, and that is told when it ends (B12)."""
+        return self._grant.record.registration.provenance.owner_scope
+
+    @property
+    def fencing_token(self) -> FencingToken:
+        """Grows with every claim of the process."""
+        return self._fencing_token
+
+    @property
+    def stop_reason(self) -> str | None:
+        """None, or why the handler should stop: cancel, deadline, lease_lost, max_run or drain. A plain function looks
+        at it from time to time; an async one is cancelled as well."""
+        return self._stop_reason.value if self._stop_reason else None
+
+    def told_to_stop(self, reason: StopReason) -> None:
+        """For whoever runs the handler: it is to stop."""
+        self._stop_reason = reason
+
+    @overload
+    async def effect(self, key: str, fn: Callable[..., Awaitable[T]], *args: Any) -> T: ...
+    @overload
+    async def effect(self, key: str, fn: Callable[..., T], *args: Any) -> T: ...
+    async def effect(self, key: str, fn: Callable[..., Any], *args: Any) -> Any:
+        """Call `fn(*args)` once per process and record its result; a later attempt gets the recorded one (W9).
+
+        An async function is awaited, a plain one called in a thread. The result must be JSON, or of a type that the
+        converter knows. Nothing is recorded for one that raises. Raises EffectKeyReused, EffectMismatch (the key was
+        recorded for another function or other arguments), NotJson, TooLarge, LeaseLost.
+        """
+        if key in self._used:
+            raise EffectKeyReused(self.id, key)
+        self._used.add(key)
+        fingerprint = fingerprint_of(fn, args)
+        result_type = hints_of(fn).get("return", Any)
+        known = (await self._recorded()).get(key)
+        if known is not None:
+            if known.fingerprint != fingerprint:
+                raise self._mismatch(key, f"recorded for {known.fingerprint}, asked for {fingerprint}")
+            return self._convert.structure(parsed(known.result), result_type)
+        await self._leave()
+        if is_async(fn):
+            value = await fn(*args)
+        else:
+            value = await self._ask(CallPlain(fn, args))
+        what = f"the result of effect {key!r} of process {self.id!r}"
+        result = canonical(self._convert.unstructure(value), what, self._limit)
+        recorded = await self._act(RecordEffect(self._grant.fence, key, fingerprint, result), key)
+        stored: Json = recorded.result if isinstance(recorded, EffectRecorded) else result
+        return self._convert.structure(parsed(stored), result_type)
+
+    async def emit(self, type: str, payload: Any = None, *, key: str | None = None) -> None:
+        """Append an event to the process's log. With a key it counts once per process, without one on every attempt.
+
+        Raises UndeclaredEvent where the registration does not list the type, NotJson, TooLarge, LeaseLost.
+        """
+        self._emitted += 1
+        own_key = f"={key}" if key is not None else f"{self._fencing_token.token}/{self._emitted}"
+        what = f"the payload of event {type!r} of process {self.id!r}"
+        text = canonical(self._convert.unstructure(payload), what, self._limit)
+        await self._act(EmitEvent(self._grant.fence, type, text, own_key), type)
+
+    async def _leave(self) -> None:
+        if not isinstance(await self._ask(Act(self._fencing_token.token, None)), Permitted):
+            raise LeaseLost(self.id)
+
+    async def _recorded(self) -> dict[str, Effect]:
+        """What earlier attempts recorded, read once; the first attempt has nothing to read."""
+        if self._journal is None:
+            journal: dict[str, Effect] = {}
+            after: str | None = "" if self.attempt > 1 else None
+            while after is not None:
+                answer = await self._ask(Submit(ReadEffects(self.id, after), READ_TIMEOUT))
+                if isinstance(answer, Succeeded) and isinstance(answer.reply, EffectsRead):
+                    journal |= {effect.key: effect for effect in answer.reply.effects}
+                    after = answer.reply.next
+                else:  # a store that is away is no fault of the handler's: as long as the lease lasts, again
+                    await self._leave()
+            self._journal = journal
+        return self._journal
+
+    async def _act(self, request: RecordEffect | EmitEvent, name: str) -> object:
+        answer = await self._ask(Act(self._fencing_token.token, request))
+        match answer:
+            case Succeeded():
+                return answer.reply
+            case Refused(reason=Reason.EFFECT_MISMATCH):
+                raise self._mismatch(name, answer.detail)
+            case Refused(reason=Reason.UNDECLARED_EVENT | Reason.RESERVED_EVENT):
+                raise UndeclaredEvent(
+                    answer.reason.value,
+                    self.id,
+                    f"process {self.id!r} may not emit {name!r}: {answer.detail}; list it in the kind's emits",
+                )
+            case Refused():
+                why = f"{answer.reason.value} {answer.detail}".rstrip()
+                said = f"process {self.id!r}: the store refused {name!r}: {why}"
+                raise RequestRefused(answer.reason.value, self.id, said)
+            case _:
+                raise LeaseLost(self.id)
+
+    def _mismatch(self, key: str, detail: str) -> EffectMismatch:
+        return EffectMismatch(
+            Reason.EFFECT_MISMATCH.value,
+            self.id,
+            f"process {self.id!r}: effect {key!r} was {detail}; a changed handler needs a new key for a changed effect",
+        )
+
+
+def is_async(fn: Callable[..., Any]) -> bool:
+    """Whether the function was defined with `async def`; partial objects and methods are looked through."""
+    function: Any = fn
+    while hasattr(function, "func") or hasattr(function, "__func__"):
+        function = function.func if hasattr(function, "func") else function.__func__
+    code = getattr(function, "__code__", None)
+    return bool(code is not None and code.co_flags & CO_COROUTINE)
+
+
+def fingerprint_of(fn: Callable[..., Any], args: tuple[Any, ...]) -> str:
+    """The function's name, and a digest of its arguments: JSON by value, anything else by its type's name."""
+    module, name = getattr(fn, "__module__", ""), getattr(fn, "__qualname__", type(fn).__qualname__)
+    return f"{module}.{name}:{digest(canonical([_shown(arg) for arg in args]))[:16]}"
+
+
+def _shown(arg: Any) -> Any:
+    try:
+        canonical(arg)
+    except NotJson:
+        return f"<{type(arg).__qualname__}>"
+    return arg
