@@ -81,6 +81,11 @@ def claim_empty(state: t.Claiming, event: t.Event) -> t.Step:
     )
 
 
+def claim_forbidden(state: t.Claiming, event: t.Event) -> t.Step:
+    why = "the store answered the claim with something else, which the contract forbids"
+    return t.Step(t.ClaimRefused(state.request.process_id, why), (t.Report(state.request.process_id, why),))
+
+
 def claim_terminal(state: t.Claiming, event: t.Event) -> t.Step:
     return t.Step(t.AlreadyTerminal(state.request.process_id))
 
@@ -127,7 +132,7 @@ def session_opened(state: t.Opening, event: t.Event) -> t.Step:
     """Only from an accepted claim with budget left (S12, S13): `Overdue` came first."""
     running = t.Running(state.terms, state.record, state.lease, state.flight, state.queue, event.now)
     wake = state.record.registration.provenance.owner_scope
-    start = t.StartHandler(Grant(state.lease.fence, state.record), state.lease.epoch, wake)
+    start = t.StartHandler(Grant(state.lease.fence, state.record), state.lease.epoch, wake, deadline(state))
     return pump(running, event, start)
 
 

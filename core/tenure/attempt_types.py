@@ -318,11 +318,12 @@ class OpenSession:
 
 @frozen
 class StartHandler:
-    """Start the handler under this grant; when it ends, `wake` is told (B12)."""
+    """Start the handler under this grant, unless `not_after` has passed (S13); when it ends, `wake` is told (B12)."""
 
     grant: Grant
     epoch: int
     wake: str
+    not_after: Instant
 
 
 @frozen

@@ -1,1 +1,22 @@
-"""The only place with clocks, threads and randomness: it drives the machines and opens stores by URL."""
+"""The driver: the only place with clocks, threads and randomness. It runs the machines over a store for any loop."""
+
+from tenure_driver.blocking import BlockingClient, BlockingContext, BlockingHandle
+from tenure_driver.connection import connect
+from tenure_driver.options import Options, Tap, WorkerOptions
+from tenure_driver.runner import Job, Loop, Runner, reply_of
+from tenure_driver.stores import open_store
+
+__all__ = [
+    "BlockingClient",
+    "BlockingContext",
+    "BlockingHandle",
+    "Job",
+    "Loop",
+    "Options",
+    "Runner",
+    "Tap",
+    "WorkerOptions",
+    "connect",
+    "open_store",
+    "reply_of",
+]

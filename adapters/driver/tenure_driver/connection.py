@@ -1,0 +1,48 @@
+"""A client for a program without an event loop."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Any
+
+from tenure.asks import Ask
+from tenure.limits import Limits
+from tenure.stores import ProcessRegistry
+from tenure_driver.blocking import BlockingClient
+from tenure_driver.options import WorkerOptions
+from tenure_driver.runner import Job, Runner
+
+
+class _NoLoop:
+    """Every call of a blocking client is answered in the thread that waits for it, so there is nothing to wake."""
+
+    async def ask(self, ask: Ask) -> Any:
+        """A blocking client asks by `Runner.blocking_ask`."""
+        raise AssertionError(ask)
+
+    def wake(self) -> None:
+        """Nobody is there."""
+
+    def spawn(self, job: Job) -> None:
+        """A client runs no handlers."""
+
+    def cancel(self, token: int) -> None:
+        """A client runs no handlers."""
+
+    def ended(self) -> None:
+        """Whoever waits was told."""
+
+
+@contextmanager
+def connect(store: ProcessRegistry | str, *, limits: Limits | None = None) -> Generator[BlockingClient]:
+    """A blocking client of the store, by URL or as an object; closed with the block.
+
+    Raises InvalidValue and StoreUnusable as `open_store` does.
+    """
+    runner = Runner(None, store, WorkerOptions(limits=limits or Limits()), _NoLoop())
+    runner.start()
+    try:
+        yield BlockingClient(runner.client(runner.blocking_ask))
+    finally:
+        runner.close()

@@ -1,0 +1,293 @@
+"""What running handlers is, apart from any event loop: an adapter adds tasks, cancelling and futures, and no rule.
+
+`deliver` is called in the machine thread and wakes the loop once for a whole batch; `pump` handles the batch in the
+loop's thread. Calls of plain handlers and of blocking programs are answered right in the machine thread, so they go on
+while the loop is blocked.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import queue
+from abc import abstractmethod
+from collections import deque
+from collections.abc import Callable, Sequence
+from itertools import count
+from typing import Any, Protocol
+
+from attrs import frozen
+
+from tenure.app import App, Kind
+from tenure.asks import Act, Ask, AskFunction, AwaitEnd, CallPlain, Submit
+from tenure.attempt_types import StartHandler, StopHandler
+from tenure.client import Client
+from tenure.context import Context
+from tenure.errors import WorkerClosed, WorkerCrashed, WorkerRefused
+from tenure.handlers import Run
+from tenure.instants import Instant
+from tenure.process import Outcome
+from tenure.stores import ProcessRegistry
+from tenure.timings import nanos
+from tenure_driver.blocking import BlockingContext
+from tenure_driver.clocks import local_now
+from tenure_driver.convert import CattrsConverter
+from tenure_driver.messages import Abandoned, Asked, Drain, Failed, Loopward, Reply, Returned, Stopped
+from tenure_driver.options import WorkerOptions, new_id
+from tenure_driver.stores import open_store
+from tenure_driver.threads import Threads
+
+
+@frozen(eq=False)
+class Job:
+    """One handler to run: in the loop by `run.awaited(ctx)`, or, where it is plain, in a thread by `blocking`."""
+
+    token: int
+    run: Run
+    ctx: Context
+    not_after: Instant
+
+    @property
+    def plain(self) -> bool:
+        """Whether the handler is a plain function."""
+        return self.run.kind.plain
+
+    def may_start(self) -> bool:
+        """Looked at right before the handler starts: it was not told to stop, and its budget is not spent (S13)."""
+        return self.ctx.stop_reason is None and local_now() < self.not_after
+
+    def blocking(self) -> Outcome | None:
+        """Run the plain handler in this thread."""
+        return self.run.blocking(BlockingContext(self.ctx)) if self.may_start() else None
+
+
+class Loop(Protocol):
+    """What an adapter has to bring. All but `wake` is called in the loop's thread, from `Runner.pump`."""
+
+    @abstractmethod
+    async def ask(self, ask: Ask) -> Any:
+        """Send the call by `Runner.post`, wait for its reply; call plain functions in a thread."""
+
+    @abstractmethod
+    def wake(self) -> None:
+        """From the machine thread: have `Runner.pump` called soon. Raises where the loop is gone."""
+
+    @abstractmethod
+    def spawn(self, job: Job) -> None:
+        """Start the handler; when it ends, `Runner.returned` is told, exactly once."""
+
+    @abstractmethod
+    def cancel(self, token: int) -> None:
+        """Cancel the async handler of that token, if it still runs."""
+
+    @abstractmethod
+    def ended(self) -> None:
+        """The worker is over: `Runner.result` has its end."""
+
+
+class Runner:
+    """A worker, or a client alone where `app` is None: its threads, its calls under way, its running handlers."""
+
+    def __init__(
+        self, app: App | None, store: ProcessRegistry | str, options: WorkerOptions, loop: Loop
+    ) -> None:
+        self.options, self._app, self._loop = options, app, loop
+        self._owned = isinstance(store, str)
+        self.store = open_store(store, options.limits) if isinstance(store, str) else store
+        terms = options.terms(app, self.store.tier) if app is not None else None
+        self.owner = terms.owner if terms else ""
+        self.convert = CattrsConverter()
+        self._asks = count(1)
+        self._waiting: dict[int, Callable[[Any], None]] = {}
+        self._blocking: dict[int, queue.SimpleQueue[Any]] = {}
+        self._jobs: dict[int, Job] = {}
+        self._delivered: deque[Loopward] = deque()
+        self._woken = False
+        self._closed = False
+        self.result: Stopped | Failed | None = None
+        self.context = contextvars.copy_context()
+        self._threads = Threads(self.store, terms, self.deliver, options.poll_interval, options.tap)
+
+    def start(self) -> None:
+        """Start the threads."""
+        self._threads.start()
+
+    # --- calls ----------------------------------------------------------------------------------------------------
+
+    def post(self, what: Submit | AwaitEnd | Act, resolve: Callable[[Any], None]) -> int:
+        """Send a call from the loop's thread; `resolve` gets its reply there. Raises WorkerClosed, WorkerCrashed."""
+        self._check()
+        ask = next(self._asks)
+        self._waiting[ask] = resolve
+        self._threads.post(Asked(ask, what))
+        return ask
+
+    def abandon(self, ask: int) -> None:
+        """Nobody waits for the call any more; what it asked for may still happen."""
+        if self._waiting.pop(ask, None) is not None and not self._closed:
+            self._threads.post(Abandoned(ask))
+
+    async def blocking_ask(self, ask: Ask) -> Any:
+        """Send a call from any thread but the loop's, and block there until its reply."""
+        if isinstance(ask, CallPlain):
+            return ask.fn(*ask.args)
+        self._check()
+        number = next(self._asks)
+        slot = self._blocking[number] = queue.SimpleQueue()
+        self._threads.post(Asked(number, ask))
+        try:
+            reply = slot.get()
+        finally:
+            self._blocking.pop(number, None)
+        return reply_of(reply)
+
+    def client(self, ask: AskFunction) -> Client:
+        """A client whose calls go through `ask`."""
+        return Client(ask, self.convert, new_id, limit=self.options.limits.payload)
+
+    def _check(self) -> None:
+        if isinstance(self.result, Failed):
+            raise crashed(self.result)
+        if self._closed:
+            raise WorkerClosed("the worker or client was closed; open it again to go on")
+
+    # --- what the driver says -------------------------------------------------------------------------------------
+
+    def deliver(self, messages: Sequence[Loopward]) -> None:
+        """In the machine thread: answer blocked threads, and wake the loop once for all the rest."""
+        rest = [m for m in messages if not (isinstance(m, Reply) and self._unblock(m))]
+        if any(isinstance(message, Failed) for message in messages):
+            self.result = next(m for m in messages if isinstance(m, Failed))
+            self._unblock_all()
+        self._delivered.extend(rest)
+        if rest and not self._woken:
+            self._woken = True
+            try:
+                self._loop.wake()
+            except RuntimeError:  # the loop is closed, and with it everybody who could be told
+                self._unblock_all()
+                self._threads.close()
+
+    def _unblock(self, reply: Reply) -> bool:
+        slot = self._blocking.get(reply.ask)
+        if slot is not None:
+            slot.put(reply.value)
+        return slot is not None
+
+    def _unblock_all(self) -> None:
+        for slot in tuple(self._blocking.values()):
+            slot.put(self._gone())
+
+    def _gone(self) -> Gone:
+        if isinstance(self.result, Failed):
+            return Gone(crashed(self.result))
+        return Gone(
+            WorkerClosed("the worker or client was closed before the answer came; it may have been applied")
+        )
+
+    def pump(self) -> None:
+        """In the loop's thread: handle what was delivered, in order."""
+        self._woken = False
+        while self._delivered:
+            message = self._delivered.popleft()
+            match message:
+                case Reply():
+                    resolve = self._waiting.pop(message.ask, None)
+                    if resolve is not None:
+                        resolve(message.value)
+                case StartHandler():
+                    self._start_handler(message)
+                case StopHandler():
+                    self._stop_handler(message)
+                case Stopped() | Failed():
+                    self._end(message)
+
+    def _start_handler(self, start: StartHandler) -> None:
+        assert self._app is not None
+        record = start.grant.record
+        kind: Kind[Any, Any] = self._app.kind(record.registration.kind)
+        limit = self.options.limits.payload
+        run = Run(kind, start.grant, self.convert, limit)
+        ask = self.blocking_ask if kind.plain else self._loop.ask
+        ctx = Context(ask, start.grant, start.epoch, self.convert, limit)
+        token = start.grant.fence.token
+        job = self._jobs[token] = Job(token, run, ctx, start.not_after)
+        self._loop.spawn(job)
+
+    def _stop_handler(self, stop: StopHandler) -> None:
+        job = self._jobs.get(stop.token)
+        if job is not None:
+            job.ctx.told_to_stop(stop.reason)
+            if not job.plain:
+                self._loop.cancel(stop.token)
+
+    def _end(self, result: Stopped | Failed) -> None:
+        self.result = result
+        if isinstance(result, Failed):
+            for token in tuple(self._jobs):
+                self._loop.cancel(token)
+            self.fail_calls()
+        self._loop.ended()
+
+    def returned(self, token: int, outcome: Outcome | None) -> None:
+        """The handler of that token ended; None: by a cancellation."""
+        if self._jobs.pop(token, None) is not None and not self._closed:
+            self._threads.post(Returned(token, outcome))
+
+    # --- the end --------------------------------------------------------------------------------------------------
+
+    def drain(self, grace: float | None = None) -> None:
+        """Stop claiming; after `grace` seconds tell the handlers to stop. From any thread and any signal handler."""
+        if not self._closed:
+            self._threads.post(Drain(nanos(self.options.grace if grace is None else grace)))
+
+    def fail_calls(self) -> None:
+        """In the loop's thread: nobody will answer the calls that are under way."""
+        for resolve in tuple(self._waiting.values()):
+            resolve(self._gone())
+        self._waiting.clear()
+
+    def left(self) -> int:
+        """How many handlers did not stop. Raises WorkerCrashed or WorkerRefused where the worker ended like that."""
+        match self.result:
+            case Failed():
+                raise crashed(self.result)
+            case Stopped(refused=refused) if refused:
+                raise WorkerRefused(f"the worker does not drive: {refused}")
+            case Stopped(left=left):
+                return left
+            case _:
+                return 0
+
+    def close(self) -> None:
+        """End the threads, and let go of the store if it was opened here. Idempotent; blocks for a bounded time."""
+        if self._closed:
+            return
+        self._closed = True
+        self._threads.close()
+        self._unblock_all()
+        if self._owned:
+            self.store.close()
+
+
+@frozen(eq=False)
+class Gone:
+    """The reply to a call that nobody will answer."""
+
+    error: Exception
+
+
+def reply_of(reply: Any) -> Any:
+    """The reply, or the error that stands in its place, raised."""
+    if isinstance(reply, Gone):
+        raise reply.error
+    return reply
+
+
+def crashed(failed: Failed) -> WorkerCrashed:
+    """WorkerCrashed, raised from what ended the thread."""
+    error = WorkerCrashed(
+        f"tenure's {failed.thread} thread ended by {type(failed.error).__name__}: {failed.error}; handlers were "
+        "cancelled, and what the worker held will be claimed again once its leases expire"
+    )
+    error.__cause__ = failed.error
+    return error

@@ -1,0 +1,207 @@
+"""The three threads around `turn`: machine, store and feed (DESIGN §4).
+
+The machine thread calls `turn` and never blocks on the store, so that the local deadline fires whatever the store
+does. The store thread executes what waits as batches; while it commits, the next batch gathers. The feed thread waits
+for changes. All three are daemons; an error in one of them ends the worker, never its host, and is handed to the loop.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import queue
+import random
+import threading
+import warnings
+from collections.abc import Callable, Sequence
+
+from tenure.attempt_types import Report
+from tenure.errors import ForkedProcess
+from tenure.instants import NANOS_PER_SECOND
+from tenure.replies import Answer, Unavailable
+from tenure.stores import Cursor, ProcessRegistry
+from tenure.timings import nanos
+from tenure.worker_types import WorkerTerms
+from tenure_driver.batches import Batches
+from tenure_driver.clocks import local_now
+from tenure_driver.messages import Answered, Changed, Failed, Inbound, Loopward, Quit, StoreCall
+from tenure_driver.options import Tap
+from tenure_driver.turn import Driver
+
+log = logging.getLogger("tenure")
+
+LONGEST_SLEEP = 1.0
+"""Seconds: timed waits stand still during suspend, so the machine thread looks at its clock at least this often."""
+
+MAX_INBOX = 10_000
+"""Messages of one turn."""
+
+JOIN = 2.0
+"""Seconds that closing waits for each thread; one stuck in the store is abandoned."""
+
+FEED_WAIT = 0.25
+"""Seconds of one wait for a change; closing does not wait longer."""
+
+
+class Threads:
+    """The running driver of one worker or client. `deliver` gets messages for the loop, in the machine thread."""
+
+    def __init__(
+        self,
+        store: ProcessRegistry,
+        terms: WorkerTerms | None,
+        deliver: Callable[[Sequence[Loopward]], None],
+        poll_interval: float = 1.0,
+        tap: Tap | None = None,
+    ) -> None:
+        self._store, self._deliver, self._tap = store, deliver, tap or Tap()
+        self._inbox: queue.SimpleQueue[Inbound] = queue.SimpleQueue()
+        self._calls: queue.SimpleQueue[tuple[StoreCall, ...] | None] = queue.SimpleQueue()
+        self._quit = threading.Event()
+        self._feed_wanted = threading.Event()
+        self._pid = os.getpid()
+        self._driver = Driver(terms, local_now(), lambda: random.randrange(1000), nanos(poll_interval))
+        bodies = {"machine": self._machine, "store": self._execute, "feed": self._feed}
+        self._threads = [
+            threading.Thread(target=self._guarded, args=(name, body), name=f"tenure-{name}", daemon=True)
+            for name, body in bodies.items()
+        ]
+
+    def start(self) -> None:
+        """Start the threads."""
+        for thread in self._threads:
+            thread.start()
+
+    def post(self, message: Inbound) -> None:
+        """Hand a message to the machine thread; from any thread, and from a signal handler. Raises ForkedProcess."""
+        if os.getpid() != self._pid:
+            raise ForkedProcess(
+                "this process was made by fork() after tenure was opened, and has none of its threads; "
+                "open the worker or client in the child"
+            )
+        self._inbox.put(message)
+
+    def close(self) -> None:
+        """End the threads, each within a bound; one that hangs in the store is left behind. Idempotent."""
+        if os.getpid() != self._pid or self._quit.is_set():
+            return
+        self._quit.set()
+        self._feed_wanted.set()
+        self._inbox.put(Quit())
+        self._calls.put(None)
+        for thread in self._threads:
+            if thread.is_alive() and thread is not threading.current_thread():
+                thread.join(JOIN)
+                if thread.is_alive():
+                    log.warning("the thread %s is stuck in the store and was left behind", thread.name)
+
+    # --- the threads ----------------------------------------------------------------------------------------------
+
+    def _guarded(self, name: str, body: Callable[[], None]) -> None:
+        """No thread dies in silence: its error ends the worker."""
+        try:
+            body()
+        except BaseException as error:
+            if self._quit.is_set():
+                return
+            log.error("the thread tenure-%s ended by an error", name, exc_info=error)
+            self._quit.set()
+            self._feed_wanted.set()
+            self._inbox.put(Quit())
+            self._calls.put(None)
+            self._deliver((Failed(name, error),))
+
+    def _machine(self) -> None:
+        wake_at = None
+        while True:
+            pause = LONGEST_SLEEP
+            if wake_at is not None:
+                pause = min(pause, max(0, wake_at - local_now()) / NANOS_PER_SECOND)
+            inbox = self._gather(pause)
+            if inbox is None:
+                return
+            box = self._driver.turn(inbox, local_now())
+            wake_at = box.wake_at
+            if box.calls:
+                self._calls.put(box.calls)
+            if box.loop:
+                self._deliver(box.loop)
+            if box.reports:
+                _report(box.reports)
+            if box.feed != self._feed_wanted.is_set():
+                (self._feed_wanted.set if box.feed else self._feed_wanted.clear)()
+
+    def _gather(self, pause: float) -> list[Inbound] | None:
+        inbox: list[Inbound] = []
+        try:
+            inbox.append(self._inbox.get(timeout=pause) if pause > 0 else self._inbox.get_nowait())
+            while len(inbox) < MAX_INBOX:
+                inbox.append(self._inbox.get_nowait())
+        except queue.Empty:
+            pass
+        return None if any(isinstance(message, Quit) for message in inbox) else inbox
+
+    def _execute(self) -> None:
+        batches = Batches()
+        while True:
+            waiting: list[StoreCall] = []
+            more = self._calls.get()
+            while True:
+                if more is None:
+                    return
+                waiting.extend(more)
+                try:
+                    more = self._calls.get_nowait()
+                except queue.Empty:
+                    break
+            for kind, batch in batches.form(waiting):
+                if self._quit.is_set():
+                    return
+                failed = self._run(batch)
+                batches.done(kind, failed)
+
+    def _run(self, batch: list[StoreCall]) -> bool:
+        """Execute one batch and post its answers; whether all of it failed. What is too late is dropped (S14)."""
+        now = local_now()
+        timely = [call for call in batch if call.not_after is None or now <= call.not_after]
+        answers: list[tuple[int, Answer]] = []
+        if len(timely) < len(batch):
+            for call in batch:
+                if call not in timely:
+                    self._tap.declined(call.request)
+                    answers.append((call.id, Unavailable("its time was over before it was executed")))
+        failed = False
+        if timely:
+            requests = [call.request for call in timely]
+            self._tap.before_transaction(requests)
+            got = self._store.execute(requests)
+            for call, answer in zip(timely, got, strict=True):
+                self._tap.answered(call.request, answer)
+                answers.append((call.id, answer))
+            failed = all(isinstance(answer, Unavailable) for answer in got)
+        self._inbox.put(Answered(tuple(answers)))
+        return failed
+
+    def _feed(self) -> None:
+        cursor = Cursor()
+        while not self._quit.is_set():
+            if not self._feed_wanted.wait(FEED_WAIT):
+                continue
+            if self._quit.is_set():
+                return
+            moved = self._store.wait(cursor, FEED_WAIT)
+            if moved != cursor:
+                cursor = moved
+                self._inbox.put(Changed(cursor))
+
+
+def _report(reports: Sequence[Report]) -> None:
+    for report in reports:
+        log.warning("process %r: %s", report.process_id, report.what) if report.process_id else log.warning(
+            "%s", report.what
+        )
+
+
+def warn_unclosed(what: str, source: object) -> None:
+    """Somebody dropped a worker or client without leaving its block."""
+    warnings.warn(f"{what} was not closed; leave its block", ResourceWarning, stacklevel=2, source=source)

@@ -1,0 +1,331 @@
+"""The driver's body: `turn(inbox, now) -> outbox`. Machines and bookkeeping, without a thread, a clock or a queue.
+
+Simulations, crash points and the test plugin call it directly; in production three threads are a thin shell around
+it (`tenure_driver.threads`). It owns the router with its machines, the clients' requests under way, and those who
+wait for a process to end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from heapq import heappop, heappush
+from itertools import count
+from typing import assert_never
+
+from attrs import define
+
+from tenure.asks import Act, AwaitEnd, Submit
+from tenure.attempt_types import AnswerAsk, OpenSession, Report, Send, StartHandler, StopHandler
+from tenure.instants import Instant, after
+from tenure.replies import (
+    Answer,
+    CancelAccepted,
+    Completed,
+    EndingsRead,
+    Got,
+    Registered,
+    Succeeded,
+    Unavailable,
+    Unknown,
+)
+from tenure.replies import Reply as StoreReply
+from tenure.requests import ClientRequest, Get, ReadEndings, ReadRequest
+from tenure.router import Router
+from tenure.stores import Cursor
+from tenure.timings import nanos
+from tenure.worker_types import WorkerTerms
+from tenure_driver.messages import (
+    Abandoned,
+    Answered,
+    Asked,
+    Changed,
+    Drain,
+    Failed,
+    Inbound,
+    Loopward,
+    Outbox,
+    Quit,
+    Reply,
+    Returned,
+    Stopped,
+    StoreCall,
+)
+
+MAX_PENDING = 100_000
+"""Clients' calls under way in one driver; one more is answered Unavailable, so that memory stays bounded."""
+
+RETRY = nanos(0.025)
+MAX_RETRY = nanos(0.8)
+PAGE = 1_000
+
+GET_TIMEOUT = 30.0
+"""Seconds for which a wait for an end puts up with a store that does not answer."""
+
+
+@define(eq=False)
+class _Pending:
+    """A client's request: repeated while it is Unavailable or Unknown, until `deadline`. `unknown`: a try of it may
+    have been applied."""
+
+    ask: int
+    request: ClientRequest | ReadRequest
+    deadline: Instant
+    pause: int = RETRY
+    unknown: bool = False
+
+
+class Driver:
+    """One worker's, or one client's where `terms` is None."""
+
+    def __init__(
+        self,
+        terms: WorkerTerms | None,
+        now: Instant,
+        jitter: Callable[[], int],
+        poll_interval: int = nanos(1.0),
+    ) -> None:
+        self._ids = count(1)
+        self.router = Router(terms, now, self._ids.__next__, jitter) if terms else None
+        self._poll = poll_interval
+        self._pending: dict[int, _Pending] = {}
+        self._timers: list[tuple[Instant, int, int]] = []
+        self._retries: dict[int, _Pending] = {}
+        self._waiting: dict[str, dict[int, Instant | None]] = {}
+        self._waiter_of: dict[int, str] = {}
+        self._endings = _Endings()
+        self._cursor = Cursor()
+        self._told = False
+        self._calls: list[StoreCall] = []
+        self._loop: list[Loopward] = []
+        self._reports: list[Report] = []
+
+    def turn(self, inbox: Sequence[Inbound], now: Instant) -> Outbox:
+        """Handle what came in, then whatever time has made due."""
+        for message in inbox:
+            self._take(message, now)
+        self._due(now)
+        if self.router is not None:
+            self._do(self.router.tick(now), now)
+            stopped = self.router.stopped
+            if stopped is not None and not self._told:
+                self._told = True
+                self._loop.append(Stopped(stopped.left, stopped.refused))
+        wake_at = self._wake_at()
+        box = Outbox(
+            tuple(self._calls), tuple(self._loop), tuple(self._reports), wake_at, self._feed_wanted()
+        )
+        self._calls, self._loop, self._reports = [], [], []
+        return box
+
+    # --- what comes in --------------------------------------------------------------------------------------------
+
+    def _take(self, message: Inbound, now: Instant) -> None:
+        match message:
+            case Answered():
+                for call, answer in message.answers:
+                    self._answered(call, answer, now)
+            case Returned():
+                if self.router is not None:
+                    token, outcome = message.token, message.outcome
+                    if outcome is None:
+                        self._do(self.router.handler_stopped(token, now), now)
+                    else:
+                        self._do(self.router.handler_returned(token, outcome, now), now)
+            case Asked():
+                self._asked(message.ask, message.what, now)
+            case Abandoned():
+                self._forget_waiter(message.ask)
+            case Changed():
+                moved = message.cursor.work != self._cursor.work
+                self._cursor = message.cursor
+                if moved and self.router is not None:
+                    self._do(self.router.hinted(now), now)
+                self._endings.stale = True
+            case Drain():
+                if self.router is not None:
+                    self._do(self.router.drain(message.grace, now), now)
+            case Failed() | Quit():
+                raise AssertionError(message)  # the threads' own; they never reach a turn
+            case _:
+                assert_never(message)
+
+    def _asked(self, ask: int, what: Submit | AwaitEnd | Act, now: Instant) -> None:
+        if isinstance(what, Act):
+            if self.router is not None:
+                self._do(self.router.asked(what.token, ask, what.request, now), now)
+        elif len(self._pending) + len(self._waiter_of) >= MAX_PENDING:
+            self._loop.append(Reply(ask, Unavailable(f"more than {MAX_PENDING} calls are under way")))
+        elif isinstance(what, Submit):
+            self._submit(ask, what.request, after(now, nanos(what.timeout)))
+        else:
+            self._wait(ask, what, now)
+
+    # --- clients' requests ----------------------------------------------------------------------------------------
+
+    def _submit(self, ask: int, request: ClientRequest | ReadRequest, deadline: Instant) -> None:
+        self._send(_Pending(ask, request, deadline))
+
+    def _send(self, pending: _Pending) -> None:
+        call = next(self._ids)
+        self._pending[call] = pending
+        heappush(self._timers, (pending.deadline, call, 0))
+        self._calls.append(StoreCall(call, pending.request, None))
+
+    def _answered(self, call: int, answer: Answer, now: Instant) -> None:
+        if isinstance(answer, Succeeded):
+            self._noticed(answer.reply, now)
+        pending = self._pending.pop(call, None)
+        if pending is not None:
+            self._settle(pending, answer, now)
+        elif call == self._endings.call:
+            self._endings_read(answer, now)
+        elif self.router is not None:
+            self._do(self.router.answered(call, answer, now), now)
+
+    def _noticed(self, reply: StoreReply, now: Instant) -> None:
+        """What this driver did itself need not wait for the feed to come round."""
+        if isinstance(reply, Registered) and self.router is not None:
+            self._do(self.router.hinted(now), now)
+        elif isinstance(reply, Completed | CancelAccepted):
+            self._endings.stale = True
+
+    def _settle(self, pending: _Pending, answer: Answer, now: Instant) -> None:
+        """Idempotent, so the same request again is right after either answer (S18)."""
+        pending.unknown = pending.unknown or isinstance(answer, Unknown)
+        if isinstance(answer, Unavailable | Unknown) and after(now, pending.pause) < pending.deadline:
+            self._later(pending, now)
+        elif isinstance(answer, Unavailable) and pending.unknown:
+            self._replied(pending, Unknown(answer.cause))
+        else:
+            self._replied(pending, answer)
+
+    def _later(self, pending: _Pending, now: Instant) -> None:
+        call = next(self._ids)
+        self._retries[call] = pending
+        heappush(self._timers, (after(now, pending.pause), call, 1))
+        pending.pause = min(pending.pause * 2, MAX_RETRY)
+
+    def _replied(self, pending: _Pending, answer: Answer) -> None:
+        waits_for = self._waiter_of.get(pending.ask)
+        if waits_for is None:
+            self._loop.append(Reply(pending.ask, answer))
+        elif not (isinstance(answer, Succeeded) and _running(answer)):
+            self._forget_waiter(pending.ask)
+            self._loop.append(Reply(pending.ask, answer))
+
+    # --- those who wait for an end --------------------------------------------------------------------------------
+
+    def _wait(self, ask: int, what: AwaitEnd, now: Instant) -> None:
+        """Read the cursor, then the state, then wait: nothing that ends in between is missed (K17)."""
+        deadline = None if what.timeout is None else after(now, nanos(what.timeout))
+        self._waiting.setdefault(what.process_id, {})[ask] = deadline
+        self._waiter_of[ask] = what.process_id
+        if deadline is not None:
+            heappush(self._timers, (deadline, ask, 2))
+        if not self._endings.known and self._endings.call is None:
+            self._read_endings(_FAR)
+        self._submit(ask, Get(what.process_id), after(now, nanos(GET_TIMEOUT)))
+
+    def _forget_waiter(self, ask: int) -> None:
+        process_id = self._waiter_of.pop(ask, None)
+        if process_id is None:
+            return
+        others = self._waiting[process_id]
+        del others[ask]
+        if not others:
+            del self._waiting[process_id]
+
+    def _read_endings(self, seen: int) -> None:
+        call = next(self._ids)
+        self._endings.call, self._endings.stale = call, False
+        self._calls.append(StoreCall(call, ReadEndings(seen, PAGE), None))
+
+    def _endings_read(self, answer: Answer, now: Instant) -> None:
+        """Everyone who waits for what ended gets the record; one read serves all of them."""
+        endings = self._endings
+        endings.call = None
+        if not (isinstance(answer, Succeeded) and isinstance(answer.reply, EndingsRead)):
+            endings.stale = True
+            return
+        found, first = answer.reply.endings, not endings.known
+        endings.known, endings.seen = True, answer.reply.latest
+        if first:
+            return
+        if len(found) == PAGE:
+            endings.seen, endings.stale = found[-1][0], True
+        for _, process_id in found:
+            for ask in self._waiting.get(process_id, {}):
+                self._submit(ask, Get(process_id), after(now, nanos(GET_TIMEOUT)))
+
+    # --- time -----------------------------------------------------------------------------------------------------
+
+    def _due(self, now: Instant) -> None:
+        while self._timers and self._timers[0][0] <= now:
+            _, key, kind = heappop(self._timers)
+            if kind == 0:
+                pending = self._pending.pop(key, None)
+                if pending is not None:
+                    self._replied(pending, Unknown("no answer in time"))
+            elif kind == 1:
+                self._send(self._retries.pop(key))
+            elif key in self._waiter_of:
+                self._forget_waiter(key)
+                self._loop.append(Reply(key, None))
+        endings = self._endings
+        if not self._waiter_of:
+            endings.known = False
+        elif endings.call is None and (endings.stale or now >= endings.poll_at):
+            endings.poll_at = after(now, self._poll)
+            self._read_endings(endings.seen if endings.known else _FAR)
+
+    def _wake_at(self) -> Instant | None:
+        times = [self._timers[0][0]] if self._timers else []
+        router = self.router.wakeup() if self.router is not None else None
+        if router is not None:
+            times.append(router)
+        if self._waiter_of and self._endings.call is None:
+            times.append(self._endings.poll_at)
+        return min(times, default=None)
+
+    def _feed_wanted(self) -> bool:
+        return bool(self._waiter_of) or (self.router is not None and self.router.stopped is None)
+
+    # --- what the machines want -----------------------------------------------------------------------------------
+
+    def _do(self, commands: Iterable[object], now: Instant) -> None:
+        todo = list(commands)
+        for command in todo:  # grows while it is walked: what opening a session brings comes after
+            match command:
+                case Send():
+                    self._calls.append(StoreCall(command.id, command.request, command.not_after))
+                case OpenSession():
+                    # Sessions do not exist yet, so there is nothing that could fail to open.
+                    assert self.router is not None
+                    todo.extend(self.router.session_opened(command.id, now))
+                case StartHandler() | StopHandler():
+                    self._loop.append(command)
+                case AnswerAsk():
+                    self._loop.append(Reply(command.ask, command.answer))
+                case Report():
+                    self._reports.append(command)
+                case _:
+                    raise AssertionError(command)
+
+
+_FAR = (1 << 53) - 1
+"""A version that no store reaches: reading endings after it answers the latest version and nothing else."""
+
+
+@define(eq=False)
+class _Endings:
+    """How far the endings were read: `seen` once `known`, the read under way, and whether there may be more."""
+
+    known: bool = False
+    seen: int = 0
+    call: int | None = None
+    stale: bool = False
+    poll_at: Instant = Instant(0)
+
+
+def _running(answer: Succeeded) -> bool:
+    return isinstance(answer.reply, Got) and answer.reply.record.outcome is None
