@@ -83,6 +83,7 @@ TABLE: Table = {
         ignore("stale", g.not_claiming, STALE),
         go("granted", g.granted, opening.claim_granted),
         go("granted nothing", g.granted_nothing, opening.claim_empty),
+        go("wrong", g.misgranted, opening.claim_forbidden),
     ),
     (Claiming, CallRefused): (
         ignore("stale", g.not_claiming, STALE),

@@ -116,7 +116,11 @@ def granted(state: Claiming, event: CallSucceeded) -> bool:
 
 
 def granted_nothing(state: Claiming, event: CallSucceeded) -> bool:
-    return claiming(state, event) and not granted(state, event)
+    return claiming(state, event) and isinstance(event.reply, Claimed) and not event.reply.grants
+
+
+def misgranted(state: Claiming, event: CallSucceeded) -> bool:
+    return claiming(state, event) and not (granted(state, event) or granted_nothing(state, event))
 
 
 def not_claiming(state: Claiming, event: Any) -> bool:

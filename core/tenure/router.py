@@ -188,7 +188,8 @@ class Router:
         if isinstance(state, OVER):
             self.attempts.pop(token, None)
             self._wakes.pop(token, None)
-            ended = AttemptEnded(now=event.now, tag=self._next_id(), process_id=attempt.process_of(state))
+            process_id = attempt.process_of(state)
+            ended = AttemptEnded(now=event.now, tag=self._next_id(), process_id=process_id, token=token)
             return said + self._to_worker(ended)
         self.attempts[token] = state
         wakeup = attempt.next_wakeup(state)
@@ -198,7 +199,8 @@ class Router:
             self._wakes[token] = wakeup.at
             heappush(self._wakeups, (wakeup.at, token))
         if unheld(state) and not (before is not None and unheld(before)):
-            strayed = AttemptUnheld(now=event.now, tag=self._next_id(), process_id=attempt.process_of(state))
+            process_id = attempt.process_of(state)
+            strayed = AttemptUnheld(now=event.now, tag=self._next_id(), process_id=process_id, token=token)
             said += self._to_worker(strayed)
         return said
 

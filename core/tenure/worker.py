@@ -71,13 +71,22 @@ def free_slots(state: Working) -> int:
     return max(0, state.terms.max_running - state.running - reserved)
 
 
+def _strayed(state: Working) -> tuple[str, ...]:
+    """The processes whose handlers still run here without a lease."""
+    return tuple(process_id for process_id, _ in state.exclude)
+
+
 def _granted(state: Working, event: CallSucceeded) -> WorkerStep:
-    """Every grant becomes an attempt; in a drain each of them is released at once, never ignored (CONTRACT §6)."""
+    """Every grant becomes an attempt. In a drain it is released at once, never ignored (CONTRACT §7); so is the grant
+    of a process whose handler still runs here: the claim may be older than that handler's straying."""
     claim, reply = state.claim, event.reply
     assert claim is not None
     assert isinstance(reply, Claimed)
-    driving = isinstance(state, Driving)
-    begun = tuple(BeginAttempt(grant, reply.epoch, claim.sent_at, driving) for grant in reply.grants)
+    driving, strayed = isinstance(state, Driving), _strayed(state)
+    begun = tuple(
+        BeginAttempt(grant, reply.epoch, claim.sent_at, driving and grant.record.id not in strayed)
+        for grant in reply.grants
+    )
     state = evolve(state, claim=None, tries=0, running=state.running + len(begun))
     if isinstance(state, Driving):
         pause = state.terms.poll_interval
@@ -134,13 +143,13 @@ def _unread(state: Working, event: Event) -> WorkerStep:
 
 
 def _ended(state: Working, event: AttemptEnded) -> WorkerStep:
-    exclude = tuple(known for known in state.exclude if known != event.process_id)
+    exclude = tuple(known for known in state.exclude if known != (event.process_id, event.token))
     state = evolve(state, running=state.running - 1, exclude=exclude)
     return _drain_on(state, event) if isinstance(state, Draining) else WorkerStep(state)
 
 
 def _unheld(state: Working, event: AttemptUnheld) -> WorkerStep:
-    return WorkerStep(evolve(state, exclude=(*state.exclude, event.process_id)))
+    return WorkerStep(evolve(state, exclude=(*state.exclude, (event.process_id, event.token))))
 
 
 def _hinted(state: Driving, event: Event) -> WorkerStep:
@@ -200,7 +209,7 @@ def _tick(state: Driving, event: Tick) -> WorkerStep:
         return WorkerStep(evolve(state, claim=again), (Send(event.tag, claim.request, None),))
     room = min(free_slots(state), state.terms.claim_limit)
     if claim is None and state.hungry and room > 0:
-        wanted = ClaimFilter(state.terms.terms.profile, state.terms.terms.kinds, state.exclude)
+        wanted = ClaimFilter(state.terms.terms.profile, state.terms.terms.kinds, _strayed(state))
         claim_id = ClaimId(state.terms.owner, event.tag)
         request = ClaimNext(claim_id, state.terms.terms.timings.ttl_ms, room, wanted)
         sent = ClaimCall(event.tag, request, event.now)

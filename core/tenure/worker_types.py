@@ -50,11 +50,12 @@ class ClaimCall:
 
 @frozen
 class Working:
-    """What Driving and Draining share. `running` counts attempts that have not ended; `tries` failures in a row."""
+    """What Driving and Draining share. `running` counts attempts that have not ended; `exclude` has (process id, token)
+    of the handlers that still run here without a lease; `tries` counts failures in a row."""
 
     terms: WorkerTerms
     running: int
-    exclude: tuple[str, ...]
+    exclude: tuple[tuple[str, int], ...]
     claim: ClaimCall | None
     reading: int | None
     tries: int
@@ -97,6 +98,7 @@ class AttemptEnded(Event):
     """An attempt is over: its slot is free, and its process may be claimed here again."""
 
     process_id: str
+    token: int
 
 
 @frozen
@@ -104,6 +106,7 @@ class AttemptUnheld(Event):
     """An attempt lost its lease or its time while its handler still runs."""
 
     process_id: str
+    token: int
 
 
 @frozen
