@@ -368,7 +368,7 @@ def step(state: t.AttemptState, event: t.AttemptEvent) -> Step:
     """
     commands: tuple[t.Command, ...] = ()
     limit = overdue_at(state)
-    while limit is not None and limit.at <= event.now:
+    while limit is not None and limit <= event.now:
         overdue = Overdue(now=event.now, tag=event.tag, jitter=event.jitter)
         first = _apply(state, overdue)
         state, commands = first.state, commands + first.commands

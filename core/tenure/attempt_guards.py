@@ -198,8 +198,8 @@ def expired(state: Running, event: Any) -> bool:
 
 
 def out_of_grace(state: Stopping, event: Any) -> bool:
-    limit = rules.stopping_limit(state)
-    return limit.reason == "stop_grace" and limit.at <= event.now
+    detach = rules.detach_at(state)
+    return detach is not None and detach <= event.now
 
 
 def out_of_budget(state: Stopping, event: Any) -> bool:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from attrs import evolve
-
 from tenure import attempt_types as t
 from tenure.attempt_rules import MAX_TRIES, complete, deadline, pump, release, report, retry_at
 from tenure.instants import Instant, after
 from tenure.process import Cancelled, External, Failure
 from tenure.replies import Claimed, Grant
 from tenure.requests import Claim
+from tenure.values import changed
 
 
 def begin(
@@ -101,18 +100,18 @@ def claim_fenced(state: t.Claiming, event: t.Event) -> t.Step:
 def claim_again(state: t.Claiming, event: t.CallUnavailable | t.CallUnknown) -> t.Step:
     """The same claim again, with the same claim id: repeated, it answers what it got the first time (S10)."""
     tries = min(state.tries + 1, MAX_TRIES)
-    return t.Step(evolve(state, retry_at=retry_at(event.now, state.tries, event.jitter), tries=tries))
+    return t.Step(changed(state, retry_at=retry_at(event.now, state.tries, event.jitter), tries=tries))
 
 
 def claim_sent_again(state: t.Claiming, event: t.Event) -> t.Step:
-    return t.Step(evolve(state, call=event.tag, retry_at=None), (t.Send(event.tag, state.request, None),))
+    return t.Step(changed(state, call=event.tag, retry_at=None), (t.Send(event.tag, state.request, None),))
 
 
-def claim_limit(state: t.Claiming) -> t.Wakeup | None:
+def claim_limit(state: t.Claiming) -> Instant | None:
     """While a claim waits to be repeated: when a grant would come too late to be used."""
     if state.retry_at is None:
         return None
-    return t.Wakeup(after(state.sent_at, state.terms.timings.budget_ns), "budget")
+    return after(state.sent_at, state.terms.timings.budget_ns)
 
 
 def claim_given_up(state: t.Claiming, event: t.Event) -> t.Step:
@@ -122,7 +121,7 @@ def claim_given_up(state: t.Claiming, event: t.Event) -> t.Step:
 
 def claim_unwanted(state: t.Claiming, event: t.Event) -> t.Step:
     """Crossing shutdown x claim granted: the grant will be released as soon as it comes."""
-    return t.Step(evolve(state, wanted=False))
+    return t.Step(changed(state, wanted=False))
 
 
 # --- opening ------------------------------------------------------------------------------------------------------

@@ -6,13 +6,12 @@ A rule gets the state and the event and returns a Step. The few functions at the
 
 from __future__ import annotations
 
-from attrs import evolve
-
 from tenure import attempt_types as t
 from tenure.instants import NANOS_PER_MILLI, Instant, after
 from tenure.process import Cancelled, Failure, Outcome
 from tenure.replies import Fenced, Refused, Renewed, Succeeded
 from tenure.requests import Complete, Release, Renew
+from tenure.values import changed
 
 RETRY_MS = 25
 MAX_TRIES = 5
@@ -49,16 +48,20 @@ def grace_over(state: t.Stopping | t.LeaseLost) -> Instant:
     return after(state.stopped, state.terms.timings.stop_grace_ns)
 
 
-def stopping_limit(state: t.Stopping) -> t.Wakeup:
-    """What limits a handler that is stopping: first the deadline, then stop_grace after it; max_run has no second
-    deadline, since a lease that is not renewed has nothing to wait for."""
+def detach_at(state: t.Stopping) -> Instant | None:
+    """When a handler that is stopping is left behind: stop_grace after the deadline, or after max_run, since a lease
+    that is not renewed has nothing to wait for. None while another limit, the deadline, comes first."""
     end = deadline(state)
     detach = after(end, state.terms.timings.stop_grace_ns)
     if state.why is t.StopReason.MAX_RUN:
         detach = min(detach, grace_over(state))
-    if state.spent or detach <= end:
-        return t.Wakeup(detach, "stop_grace")
-    return t.Wakeup(end, "deadline")
+    return detach if state.spent or detach <= end else None
+
+
+def stopping_limit(state: t.Stopping) -> Instant:
+    """What limits a handler that is stopping: first the deadline, then its grace."""
+    detach = detach_at(state)
+    return deadline(state) if detach is None else detach
 
 
 def may_renew(state: t.Holding) -> bool:
@@ -81,14 +84,14 @@ def pump(state: t.Holding, event: t.Event, *said: t.Command) -> t.Step:
     lease, now = state.lease, event.now
     if may_renew(state) and renewable_from(state) <= now:
         renew = t.Call(event.tag, Renew(lease.fence, state.terms.timings.ttl_ms), now, None, lease.tries)
-        lease = evolve(lease, renewing=now if lease.renewing is None else lease.renewing)
+        lease = changed(lease, renewing=now if lease.renewing is None else lease.renewing)
         send = t.Send(renew.id, renew.request, deadline(state))
-        return t.Step(evolve(state, lease=lease, flight=renew), (*said, send))
+        return t.Step(changed(state, lease=lease, flight=renew), (*said, send))
     if state.queue and state.queue[0].ready_at <= now:
-        call = evolve(state.queue[0], id=event.tag)
+        call = changed(state.queue[0], id=event.tag)
         last = isinstance(call.request, Complete | Release)
         send = t.Send(call.id, call.request, patience_over(state) if last else deadline(state))
-        return t.Step(evolve(state, flight=call, queue=state.queue[1:]), (*said, send))
+        return t.Step(changed(state, flight=call, queue=state.queue[1:]), (*said, send))
     return t.Step(state, said)
 
 
@@ -157,10 +160,10 @@ def renewed(state: t.Holding, event: t.CallSucceeded) -> t.Step:
     assert isinstance(event.reply, Renewed)
     lease, interval = state.lease, state.terms.timings.renew_interval_ns
     since = lease.since if lease.renewing is None else max(lease.since, lease.renewing)
-    state = evolve(
+    state = changed(
         state,
         flight=None,
-        lease=evolve(lease, since=since, renew_at=after(since, interval), renewing=None, tries=0),
+        lease=changed(lease, since=since, renew_at=after(since, interval), renewing=None, tries=0),
     )
     if event.reply.cancel is None:
         return pump(state, event)
@@ -179,13 +182,13 @@ def renewal_failed(state: t.Holding, event: t.CallUnavailable | t.CallUnknown) -
     lease, flight = state.lease, state.flight
     assert flight is not None
     unsent = isinstance(event, t.CallUnavailable) and lease.renewing == flight.ready_at
-    lease = evolve(
+    lease = changed(
         lease,
         renewing=None if unsent else lease.renewing,
         renew_at=retry_at(event.now, lease.tries, event.jitter),
         tries=min(lease.tries + 1, MAX_TRIES),
     )
-    return pump(evolve(state, flight=None, lease=lease), event)
+    return pump(changed(state, flight=None, lease=lease), event)
 
 
 def forbidden(state: t.Holding, event: t.Event) -> t.Step:
@@ -205,7 +208,7 @@ def fenced(state: t.Holding, event: t.Event) -> t.Step:
 def asked(state: t.Holding, event: t.Asked) -> t.Step:
     assert event.request is not None
     call = t.Call(0, event.request, event.now, event.ask)
-    return pump(evolve(state, queue=(*state.queue, call)), event)
+    return pump(changed(state, queue=(*state.queue, call)), event)
 
 
 def permitted(state: t.Holding, event: t.Asked) -> t.Step:
@@ -223,23 +226,23 @@ def ask_answered(state: t.Holding, event: t.CallSucceeded | t.CallRefused) -> t.
         Succeeded(event.reply) if isinstance(event, t.CallSucceeded) else Refused(event.reason, event.detail)
     )
     told = () if state.flight.ask is None else (t.AnswerAsk(state.flight.ask, answer),)
-    return pump(evolve(state, flight=None), event, *told)
+    return pump(changed(state, flight=None), event, *told)
 
 
 def ask_again(state: t.Holding, event: t.CallUnavailable | t.CallUnknown) -> t.Step:
     """The same request again: its key, or its fence, makes that safe (S18, W3)."""
     call = state.flight
     assert call is not None
-    again = evolve(
+    again = changed(
         call, ready_at=retry_at(event.now, call.tries, event.jitter), tries=min(call.tries + 1, MAX_TRIES)
     )
-    return pump(evolve(state, flight=None, queue=(again, *state.queue)), event)
+    return pump(changed(state, flight=None, queue=(again, *state.queue)), event)
 
 
 def ask_dropped(state: t.Holding, event: t.Event) -> t.Step:
     """The handler's call did not come through, and the time for it is over."""
     assert state.flight is not None
-    return pump(evolve(state, flight=None), event, *_unanswered((state.flight,)))
+    return pump(changed(state, flight=None), event, *_unanswered((state.flight,)))
 
 
 def running_cancelled(state: t.Holding, event: t.CancelSeen) -> t.Step:
@@ -276,12 +279,12 @@ def cancelled_by_nobody(state: t.Holding, event: t.Event) -> t.Step:
 def draining_cancelled(state: t.Stopping, event: t.CancelSeen) -> t.Step:
     """Cancel outranks shutdown (CONTRACT §7)."""
     stop = t.StopHandler(state.record.id, state.lease.fence.token, t.StopReason.CANCEL)
-    return pump(evolve(state, why=t.StopReason.CANCEL, detail=event.reason), event, stop)
+    return pump(changed(state, why=t.StopReason.CANCEL, detail=event.reason), event, stop)
 
 
 def stopping_spent(state: t.Stopping, event: t.Event) -> t.Step:
     """The deadline passes while the handler is stopping: no renewal, effect or emit any more."""
-    return t.Step(evolve(state, spent=True, queue=()), _unanswered(state.queue))
+    return t.Step(changed(state, spent=True, queue=()), _unanswered(state.queue))
 
 
 def stopping_detached(state: t.Stopping, event: t.Event) -> t.Step:
@@ -338,7 +341,7 @@ def outcome_too_large(state: t.Completing, event: t.CallRefused) -> t.Step:
     failure = Failure(
         "execution", "result_too_large", f"the outcome was refused by the store: {event.detail}"
     )
-    return complete(evolve(state, flight=None), failure, event, report(state, failure.message))
+    return complete(changed(state, flight=None), failure, event, report(state, failure.message))
 
 
 def outcome_refused(state: t.Holding, event: t.CallRefused) -> t.Step:
@@ -363,4 +366,4 @@ def renewed_before_last_write(state: t.Holding, event: t.CallSucceeded) -> t.Ste
     """The renewal in flight when the handler ended was answered; the cancel flag it may show comes too late."""
     lease = state.lease
     since = lease.since if lease.renewing is None else max(lease.since, lease.renewing)
-    return pump(evolve(state, flight=None, lease=evolve(lease, since=since, renewing=None)), event)
+    return pump(changed(state, flight=None, lease=changed(lease, since=since, renewing=None)), event)

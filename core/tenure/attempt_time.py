@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from tenure import attempt_opening as opening
 from tenure import attempt_rules as rules
 from tenure import attempt_types as t
@@ -18,43 +21,44 @@ from tenure.attempt_types import (
 from tenure.instants import Instant
 
 
-def overdue_at(state: t.AttemptState) -> Wakeup | None:
-    """When a limit in time applies next, and which."""
-    match state:
-        case Running():
-            run = rules.max_run_over(state)
-            end = rules.deadline(state)
-            return Wakeup(run, "max_run") if run is not None and run < end else Wakeup(end, "deadline")
-        case Completing() | Releasing():
-            return Wakeup(rules.patience_over(state), "patience")
-        case Stopping():
-            return rules.stopping_limit(state)
-        case Opening():
-            return Wakeup(rules.deadline(state), "deadline")
-        case LeaseLost():
-            return Wakeup(rules.grace_over(state), "stop_grace")
-        case Claiming():
-            return opening.claim_limit(state)
-        case _:
-            return None
+def running_limit(state: Running) -> Instant:
+    """The lease's deadline, or the end of the time that the kind may run."""
+    run, end = rules.max_run_over(state), rules.deadline(state)
+    return end if run is None else min(run, end)
+
+
+_LIMITS: dict[type, tuple[Callable[[Any], Instant | None], str]] = {
+    Claiming: (opening.claim_limit, "budget"),
+    Opening: (rules.deadline, "deadline"),
+    Running: (running_limit, "deadline or max_run"),
+    Stopping: (rules.stopping_limit, "deadline or stop_grace"),
+    Completing: (rules.patience_over, "patience"),
+    Releasing: (rules.patience_over, "patience"),
+    LeaseLost: (rules.grace_over, "stop_grace"),
+}
+
+
+def overdue_at(state: t.AttemptState) -> Instant | None:
+    """When a limit in time applies next."""
+    limit = _LIMITS.get(type(state))
+    return None if limit is None else limit[0](state)
 
 
 def next_wakeup(state: t.AttemptState) -> Wakeup | None:
     """When time alone changes something: the earliest of what is overdue and what is to be sent; derived."""
-    limit = overdue_at(state)
-    due = _sending_at(state)
-    if due is None or (limit is not None and limit.at <= due.at):
-        return limit
-    return due
+    limit, due = overdue_at(state), _sending_at(state)
+    if limit is not None and (due is None or limit <= due):
+        return Wakeup(limit, _LIMITS[type(state)][1])
+    return None if due is None else Wakeup(due, "something to send")
 
 
-def _sending_at(state: t.AttemptState) -> Wakeup | None:
+def _sending_at(state: t.AttemptState) -> Instant | None:
     if isinstance(state, Claiming):
-        return None if state.retry_at is None else Wakeup(state.retry_at, "claim again")
+        return state.retry_at
     if not isinstance(state, t.Holding) or state.flight is not None:
         return None
-    renew: Instant | None = state.lease.renew_at if rules.may_renew(state) else None
     head = state.queue[0].ready_at if state.queue else None
-    if renew is not None and (head is None or renew <= head):
-        return Wakeup(renew, "renewal")
-    return None if head is None else Wakeup(head, "call again")
+    if not rules.may_renew(state):
+        return head
+    renew = state.lease.renew_at
+    return renew if head is None else min(renew, head)

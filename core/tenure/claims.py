@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from attrs import evolve
-
 from tenure.instants import StoreTime
 from tenure.limits import Limits
 from tenure.process import ClaimId, External, Fence, Record, Work
 from tenure.replies import Grant, Reason, Refused
 from tenure.requests import Claim, ClaimFilter
+from tenure.values import changed
 
 
 def claimable(record: Record, wanted: ClaimFilter, clock: StoreTime) -> bool:
@@ -30,7 +29,7 @@ def grant(record: Record, claim: ClaimId, ttl: int, clock: StoreTime, number: in
     now = record.now(clock)
     lost = record.lost + 1 if record.held else record.lost
     expires = StoreTime(now + ttl)
-    return evolve(
+    return changed(
         record,
         version=number,
         changed_at=now,

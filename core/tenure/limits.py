@@ -46,6 +46,11 @@ def bad_text(text: str, limit: int) -> Refused | None:
     return Refused(Reason.BAD_TEXT, fault) if fault else None
 
 
+def noted(text: str) -> str:
+    """The text as a note carries it: a stale fence may name anything, and every store must be able to keep it."""
+    return text.encode("utf-8", "replace").decode("utf-8").replace("\0", "?")[:1_000]
+
+
 def too_large(text: str, limits: Limits) -> Refused | None:
     """Why a body (of JSON, or a reason) is refused: a text that no store could carry, or more bytes than allowed."""
     fault = text_fault(text)

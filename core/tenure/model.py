@@ -11,11 +11,11 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Protocol
 
-from attrs import define, evolve, frozen
+from attrs import define, frozen
 
 from tenure.claims import claimable, grant, lease_of, refuse_claim, replayed_claim
 from tenure.instants import StoreTime
-from tenure.limits import Limits, bad_name
+from tenure.limits import Limits, bad_name, noted
 from tenure.process import ClaimId, Effect, Event, Record, terminal_event
 from tenure.registry import Decision, RowRequest, decide, stored_key
 from tenure.replies import (
@@ -37,6 +37,7 @@ from tenure.replies import (
     Succeeded,
 )
 from tenure.requests import (
+    LARGEST,
     AppendEvent,
     Claim,
     ClaimFilter,
@@ -60,6 +61,7 @@ from tenure.requests import (
     Request,
     RequestCancel,
 )
+from tenure.values import changed
 
 
 class Tables(Protocol):
@@ -264,10 +266,9 @@ def _note(
 ) -> None:
     record = tables.record(request.fence.process_id)
     fence = request.fence
-    current = record.token if record else 0
-    tables.note_fenced(
-        FenceNote(fence.process_id, type(request).__name__, fence.token, current, fence.claim.owner, clock)
-    )
+    stale, current = max(0, min(fence.token, LARGEST)), record.token if record else 0
+    name, owner = noted(fence.process_id), noted(fence.claim.owner)
+    tables.note_fenced(FenceNote(name, type(request).__name__, stale, current, owner, clock))
 
 
 # --- the model: the same over an immutable state ------------------------------------------------------------------
@@ -318,7 +319,7 @@ class _Draft:
         if after is None:
             return
         rows = [r for r in self.state.records if r.id != after.id] + [after]
-        self.state = evolve(
+        self.state = changed(
             self.state,
             number=self.state.number + 1,
             records=tuple(sorted(rows, key=lambda r: r.seq)),
@@ -338,14 +339,14 @@ class _Draft:
 
     def note_claim(self, claim: ClaimId, clock: StoreTime) -> None:
         others = tuple(known for known in self.state.claims if known[0].owner != claim.owner)
-        self.state = evolve(self.state, claims=(*others, (claim, clock)))
+        self.state = changed(self.state, claims=(*others, (claim, clock)))
 
     def note_fenced(self, note: FenceNote) -> None:
         """Best effort, and no part of the state."""
 
     def prune(self, cutoff: StoreTime, limit: int) -> int:
         old = [r.id for r in self.state.records if r.outcome is not None and r.changed_at < cutoff][:limit]
-        self.state = evolve(
+        self.state = changed(
             self.state,
             records=tuple(r for r in self.state.records if r.id not in old),
             events=tuple(e for e in self.state.events if e.process_id not in old),

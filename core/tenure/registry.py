@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-from attrs import evolve, frozen
+from attrs import frozen
 
 from tenure.canonical import Json, canonical
 from tenure.claims import takeover_wait
@@ -60,6 +60,7 @@ from tenure.requests import (
     Renew,
     RequestCancel,
 )
+from tenure.values import changed
 
 RowRequest: TypeAlias = FencedRequest | Register | AppendEvent | RequestCancel | CompleteExternal
 
@@ -125,7 +126,7 @@ def _renew(record: Record | None, request: Renew, moment: Moment) -> Decision:
         return _FENCED
     expires = StoreTime(max(record.expires_at, now + request.ttl))
     ready = StoreTime(expires + takeover_wait(record.lost + 1, moment.limits))
-    after = evolve(record, version=moment.number, changed_at=now, expires_at=expires, ready_at=ready)
+    after = changed(record, version=moment.number, changed_at=now, expires_at=expires, ready_at=ready)
     return Decision(Succeeded(Renewed(_stamp(after), expires, record.cancel)), after)
 
 
@@ -148,7 +149,7 @@ def _record_effect(record: Record | None, request: RecordEffect, moment: Moment)
     if refused:
         return Decision(refused)
     ready = StoreTime(record.expires_at + takeover_wait(1, moment.limits))
-    after = evolve(record, version=moment.number, changed_at=now, ready_at=ready, lost=0)
+    after = changed(record, version=moment.number, changed_at=now, ready_at=ready, lost=0)
     effect = Effect(record.id, request.key, request.fingerprint, request.result, fence.token, moment.number)
     return Decision(Succeeded(EffectRecorded(_stamp(after), effect.result)), after, effect=effect)
 
@@ -208,7 +209,7 @@ def _release(record: Record | None, request: Release, moment: Moment) -> Decisio
     else:
         now = record.now(moment.clock)
         ready = StoreTime(now + request.delay)
-        after = evolve(record, version=moment.number, changed_at=now, ready_at=ready, held=False, lost=0)
+        after = changed(record, version=moment.number, changed_at=now, ready_at=ready, held=False, lost=0)
     return Decision(Succeeded(Released(_stamp(after), after.outcome)), after)
 
 
@@ -266,7 +267,7 @@ def _request_cancel(record: Record | None, request: RequestCancel, moment: Momen
     if record.cancel is None:
         reason = canonical({"reason": request.reason})
         event = Event(record.id, record.events + 1, CANCEL_REQUESTED, reason, "r:cancel", 0, now)
-        after = evolve(
+        after = changed(
             record, version=moment.number, changed_at=now, cancel=request.reason, events=record.events + 1
         )
     if not record.live(now):
@@ -287,7 +288,7 @@ def _complete_external(record: Record | None, request: CompleteExternal, moment:
     refused = bad_name(request.authority, moment.limits) or bad_outcome(request.outcome, moment.limits)
     if refused:
         return Decision(refused)
-    after = evolve(_ended(record, request.outcome, EndedBy.EXTERNAL, moment), authority=request.authority)
+    after = changed(_ended(record, request.outcome, EndedBy.EXTERNAL, moment), authority=request.authority)
     return Decision(Succeeded(Completed(_stamp(after), request.outcome)), after)
 
 
@@ -300,7 +301,7 @@ def _stamp(record: Record) -> Stamp:
 
 def _ended(record: Record, outcome: Outcome, by: EndedBy, moment: Moment) -> Record:
     """The row with its outcome: nobody holds it, and its terminal event is the last of its log (S6, S7)."""
-    return evolve(
+    return changed(
         record,
         version=moment.number,
         changed_at=record.now(moment.clock),
@@ -314,7 +315,7 @@ def _ended(record: Record, outcome: Outcome, by: EndedBy, moment: Moment) -> Rec
 def _appended(record: Record, kind: str, payload: Json, key: str, token: int, moment: Moment) -> Decision:
     now = record.now(moment.clock)
     event = Event(record.id, record.events + 1, kind, payload, key, token, now)
-    after = evolve(record, version=moment.number, changed_at=now, events=record.events + 1)
+    after = changed(record, version=moment.number, changed_at=now, events=record.events + 1)
     return Decision(Succeeded(EventAppended(_stamp(after), event.seq)), after, event)
 
 

@@ -13,8 +13,6 @@ call a step, so the driver ticks until nothing comes.
 
 from __future__ import annotations
 
-from attrs import evolve
-
 from tenure.attempt_rules import MAX_TRIES, retry_at
 from tenure.attempt_types import (
     CallFenced,
@@ -33,6 +31,7 @@ from tenure.process import ClaimId
 from tenure.replies import CancelsRead, Claimed
 from tenure.requests import ClaimFilter, ClaimNext, ReadCancels
 from tenure.tables import Table, each, edge_of, go, ignore, late
+from tenure.values import changed
 from tenure.worker_types import (
     AttemptEnded,
     AttemptUnheld,
@@ -87,11 +86,11 @@ def _granted(state: Working, event: CallSucceeded) -> WorkerStep:
         BeginAttempt(grant, reply.epoch, claim.sent_at, driving and grant.record.id not in strayed)
         for grant in reply.grants
     )
-    state = evolve(state, claim=None, tries=0, running=state.running + len(begun))
+    state = changed(state, claim=None, tries=0, running=state.running + len(begun))
     if isinstance(state, Driving):
         pause = state.terms.poll_interval
         poll_at = after(event.now, pause * 3 // 4 + pause * event.jitter // 2_000)
-        state = evolve(
+        state = changed(
             state, hungry=len(begun) >= claim.request.limit or state.hinted, hinted=False, poll_at=poll_at
         )
     return WorkerStep(state, begun)
@@ -100,13 +99,13 @@ def _granted(state: Working, event: CallSucceeded) -> WorkerStep:
 def _claim_failed(state: Working, event: CallUnavailable | CallUnknown) -> WorkerStep:
     """The same claim again, with the same id and the same slots: it may have been granted (S18)."""
     assert state.claim is not None
-    again = evolve(state.claim, retry_at=retry_at(event.now, state.tries, event.jitter))
-    return WorkerStep(evolve(state, claim=again, tries=min(state.tries + 1, MAX_TRIES)))
+    again = changed(state.claim, retry_at=retry_at(event.now, state.tries, event.jitter))
+    return WorkerStep(changed(state, claim=again, tries=min(state.tries + 1, MAX_TRIES)))
 
 
 def _claim_dropped(state: Working, event: Event) -> WorkerStep:
     """Surely not applied, and not wanted any more."""
-    return WorkerStep(evolve(state, claim=None))
+    return WorkerStep(changed(state, claim=None))
 
 
 def _claim_refused(state: Working, event: CallRefused) -> WorkerStep:
@@ -128,34 +127,34 @@ def _pausing(state: Working, event: Event) -> Working:
     """Without its claim, and not before the next poll again."""
     if isinstance(state, Driving):
         poll_at = after(event.now, state.terms.poll_interval)
-        return evolve(state, claim=None, hungry=False, poll_at=poll_at)
-    return evolve(state, claim=None)
+        return changed(state, claim=None, hungry=False, poll_at=poll_at)
+    return changed(state, claim=None)
 
 
 def _cancels_read(state: Working, event: CallSucceeded) -> WorkerStep:
     assert isinstance(event.reply, CancelsRead)
-    return WorkerStep(evolve(state, reading=None), (ShowCancels(event.reply.cancels),))
+    return WorkerStep(changed(state, reading=None), (ShowCancels(event.reply.cancels),))
 
 
 def _unread(state: Working, event: Event) -> WorkerStep:
     """A read that failed costs nothing: the flag rides on every renewal (L4)."""
-    return WorkerStep(evolve(state, reading=None))
+    return WorkerStep(changed(state, reading=None))
 
 
 def _ended(state: Working, event: AttemptEnded) -> WorkerStep:
     exclude = tuple(known for known in state.exclude if known != (event.process_id, event.token))
-    state = evolve(state, running=state.running - 1, exclude=exclude)
+    state = changed(state, running=state.running - 1, exclude=exclude)
     return _drain_on(state, event) if isinstance(state, Draining) else WorkerStep(state)
 
 
 def _unheld(state: Working, event: AttemptUnheld) -> WorkerStep:
-    return WorkerStep(evolve(state, exclude=(*state.exclude, (event.process_id, event.token))))
+    return WorkerStep(changed(state, exclude=(*state.exclude, (event.process_id, event.token))))
 
 
 def _hinted(state: Driving, event: Event) -> WorkerStep:
     """A hint while a claim is under way may be of work that the claim did not see: it outlives the claim's answer."""
     hinted = state.claim is not None
-    return WorkerStep(evolve(state, hungry=True, hinted=hinted, cancels=state.running > 0))
+    return WorkerStep(changed(state, hungry=True, hinted=hinted, cancels=state.running > 0))
 
 
 def _drain(state: Driving, event: DrainAsked) -> WorkerStep:
@@ -170,7 +169,7 @@ def _drain(state: Driving, event: DrainAsked) -> WorkerStep:
 def _drain_sooner(state: Draining, event: DrainAsked) -> WorkerStep:
     """Asked again: the shorter grace counts."""
     until = after(event.now, event.grace)
-    return _drain_on(evolve(state, until=min(until, state.until)), event)
+    return _drain_on(changed(state, until=min(until, state.until)), event)
 
 
 def _drain_on(state: Draining, event: Event) -> WorkerStep:
@@ -180,7 +179,7 @@ def _drain_on(state: Draining, event: Event) -> WorkerStep:
     if event.now >= leave_at(state):
         return WorkerStep(Stopped(state.running))
     if event.now >= state.until and not state.told:
-        return WorkerStep(evolve(state, told=True), (StopAttempts(),))
+        return WorkerStep(changed(state, told=True), (StopAttempts(),))
     return WorkerStep(state)
 
 
@@ -194,29 +193,29 @@ def _drain_tick(state: Draining, event: Tick) -> WorkerStep:
     """A claim that may have been granted is asked for once more, so that its rows are released, not left to expire."""
     claim = state.claim
     if claim is not None and claim.retry_at is not None and event.now >= claim.retry_at:
-        again = evolve(claim, call=event.tag, retry_at=None)
-        return WorkerStep(evolve(state, claim=again), (Send(event.tag, claim.request, None),))
+        again = changed(claim, call=event.tag, retry_at=None)
+        return WorkerStep(changed(state, claim=again), (Send(event.tag, claim.request, None),))
     return _drain_on(state, event)
 
 
 def _tick(state: Driving, event: Tick) -> WorkerStep:
     """Send what is due: the claim again, a new claim, or a read of cancellations."""
     if event.now >= state.poll_at and not state.hungry:
-        state = evolve(state, hungry=True)
+        state = changed(state, hungry=True)
     claim = state.claim
     if claim is not None and claim.retry_at is not None and event.now >= claim.retry_at:
-        again = evolve(claim, call=event.tag, retry_at=None)
-        return WorkerStep(evolve(state, claim=again), (Send(event.tag, claim.request, None),))
+        again = changed(claim, call=event.tag, retry_at=None)
+        return WorkerStep(changed(state, claim=again), (Send(event.tag, claim.request, None),))
     room = min(free_slots(state), state.terms.claim_limit)
     if claim is None and state.hungry and room > 0:
         wanted = ClaimFilter(state.terms.terms.profile, state.terms.terms.kinds, _strayed(state))
         claim_id = ClaimId(state.terms.owner, event.tag)
         request = ClaimNext(claim_id, state.terms.terms.timings.ttl_ms, room, wanted)
         sent = ClaimCall(event.tag, request, event.now)
-        return WorkerStep(evolve(state, claim=sent), (Send(event.tag, request, None),))
+        return WorkerStep(changed(state, claim=sent), (Send(event.tag, request, None),))
     if state.cancels and state.reading is None:
         read = Send(event.tag, ReadCancels(state.terms.owner), None)
-        return WorkerStep(evolve(state, cancels=False, reading=event.tag), (read,))
+        return WorkerStep(changed(state, cancels=False, reading=event.tag), (read,))
     return WorkerStep(state)
 
 
