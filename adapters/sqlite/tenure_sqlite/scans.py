@@ -84,10 +84,7 @@ def note(link: sqlite3.Connection, notes: Sequence[FenceNote], total: int, kept:
     first = total - len(notes) + 1
     link.executemany(
         "INSERT INTO fence_log (n, process_id, request, stale, current, owner, at) VALUES (?, ?, ?, ?, ?, ?, ?)",
-        [
-            (n, _storable(e.process_id), e.request, _fitting(e.stale), e.current, _storable(e.owner), e.at)
-            for n, e in enumerate(notes, first)
-        ],
+        [(n, e.process_id, e.request, e.stale, e.current, e.owner, e.at) for n, e in enumerate(notes, first)],
     )
     link.execute("DELETE FROM fence_log WHERE n <= ?", (total - kept,))
 
@@ -108,12 +105,3 @@ def prune(link: sqlite3.Connection, cutoff: StoreTime, limit: int) -> list[str]:
         link.executemany(statement, seqs)
     link.execute("DELETE FROM claims WHERE at < ?", (cutoff,))
     return [name for _, name in old]
-
-
-def _storable(text: str) -> str:
-    """A stale fence may name anything; what no store could carry is noted as question marks."""
-    return text.encode("utf-8", "replace").decode("utf-8").replace("\0", "?")
-
-
-def _fitting(token: int) -> int:
-    return max(min(token, (1 << 63) - 1), 0)

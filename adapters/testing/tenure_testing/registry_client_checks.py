@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from attrs import evolve
 
 from tenure.canonical import NULL, Json, canonical
@@ -130,7 +128,7 @@ def bodies_are_bounded_in_bytes(world: World) -> None:
 
 def bodies_come_back_equal(world: World) -> None:
     """JSON is stored as text: floats, integers of any size and every character come back as they were."""
-    values: tuple[Any, ...] = (
+    values: tuple[object, ...] = (
         0.1 + 0.2,
         -0.0,
         1e-308,
