@@ -43,7 +43,7 @@ demo: $(STAMP) ## the standard library through three workers, one killed, one a 
 	$(BIN)/tenure demo $(if $(STORE),--store '$(STORE)')
 
 bench: $(STAMP) ## figures of speed and memory; they are printed, never asserted
-	$(BIN)/python tests/bench/run.py
+	$(BIN)/python -m tests.bench.run
 
 verify: $(STAMP) ## the tests again, with many more drawn examples
 	$(BIN)/pytest tests --hypothesis-profile=verify

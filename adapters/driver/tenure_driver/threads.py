@@ -12,7 +12,7 @@ import os
 import queue
 import random
 import threading
-import warnings
+import time
 from collections.abc import Callable, Sequence
 
 from tenure.attempt_types import Report
@@ -81,14 +81,18 @@ class Threads:
             )
         self._inbox.put(message)
 
-    def close(self) -> None:
-        """End the threads, each within a bound; one that hangs in the store is left behind. Idempotent."""
-        if os.getpid() != self._pid or self._quit.is_set():
-            return
+    def stop(self) -> None:
+        """Have the threads end, without waiting for them."""
         self._quit.set()
         self._feed_wanted.set()
         self._inbox.put(Quit())
         self._calls.put(None)
+
+    def close(self) -> None:
+        """End the threads, each within a bound; one that hangs in the store is left behind. Idempotent."""
+        if os.getpid() != self._pid:
+            return
+        self.stop()
         for thread in self._threads:
             if thread.is_alive() and thread is not threading.current_thread():
                 thread.join(JOIN)
@@ -105,10 +109,7 @@ class Threads:
             if self._quit.is_set():
                 return
             log.error("the thread tenure-%s ended by an error", name, exc_info=error)
-            self._quit.set()
-            self._feed_wanted.set()
-            self._inbox.put(Quit())
-            self._calls.put(None)
+            self.stop()
             self._deliver((Failed(name, error),))
 
     def _machine(self) -> None:
@@ -135,6 +136,7 @@ class Threads:
         inbox: list[Inbound] = []
         try:
             inbox.append(self._inbox.get(timeout=pause) if pause > 0 else self._inbox.get_nowait())
+            time.sleep(0)  # let whoever is sending send the rest: one turn, and one commit, for a thousand handlers
             while len(inbox) < MAX_INBOX:
                 inbox.append(self._inbox.get_nowait())
         except queue.Empty:
@@ -200,8 +202,3 @@ def _report(reports: Sequence[Report]) -> None:
         log.warning("process %r: %s", report.process_id, report.what) if report.process_id else log.warning(
             "%s", report.what
         )
-
-
-def warn_unclosed(what: str, source: object) -> None:
-    """Somebody dropped a worker or client without leaving its block."""
-    warnings.warn(f"{what} was not closed; leave its block", ResourceWarning, stacklevel=2, source=source)
