@@ -5,8 +5,10 @@ from tenure_driver.connection import connect
 from tenure_driver.options import Options, Tap, WorkerOptions
 from tenure_driver.runner import Job, Loop, Runner, reply_of
 from tenure_driver.stores import open_store
+from tenure_driver.worker import AsyncLoop, Worker, connected, working
 
 __all__ = [
+    "AsyncLoop",
     "BlockingClient",
     "BlockingContext",
     "BlockingHandle",
@@ -15,8 +17,11 @@ __all__ = [
     "Options",
     "Runner",
     "Tap",
+    "Worker",
     "WorkerOptions",
     "connect",
+    "connected",
     "open_store",
     "reply_of",
+    "working",
 ]

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import contextvars
 import queue
+import warnings
 from abc import abstractmethod
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from itertools import count
 from typing import Any, Protocol
 
@@ -19,7 +20,7 @@ from attrs import frozen
 
 from tenure.app import App, Kind
 from tenure.asks import Act, Ask, AskFunction, AwaitEnd, CallPlain, Submit
-from tenure.attempt_types import StartHandler, StopHandler
+from tenure.attempt_types import StartHandler, StopHandler, StopReason
 from tenure.client import Client
 from tenure.context import Context
 from tenure.errors import WorkerClosed, WorkerCrashed, WorkerRefused
@@ -59,9 +60,18 @@ class Job:
         """Run the plain handler in this thread."""
         return self.run.blocking(BlockingContext(self.ctx)) if self.may_start() else None
 
+    async def outcome(
+        self, in_thread: Callable[[Callable[[], Outcome | None]], Awaitable[Outcome | None]]
+    ) -> Outcome | None:
+        """Run the handler here, or have a plain one run by `in_thread`. None: it was stopped."""
+        if self.plain:
+            return await in_thread(self.blocking)
+        return await self.run.awaited(self.ctx) if self.may_start() else None
+
 
 class Loop(Protocol):
-    """What an adapter has to bring. All but `wake` is called in the loop's thread, from `Runner.pump`."""
+    """What an adapter has to bring. All but `wake` is called in the loop's thread, from `Runner.pump`; `pump` itself
+    as soon as `wake` asked for it."""
 
     @abstractmethod
     async def ask(self, ask: Ask) -> Any:
@@ -103,6 +113,7 @@ class Runner:
         self._delivered: deque[Loopward] = deque()
         self._woken = False
         self._closed = False
+        self._gone = False
         self.result: Stopped | Failed | None = None
         self.context = contextvars.copy_context()
         self._threads = Threads(self.store, terms, self.deliver, options.poll_interval, options.tap)
@@ -130,15 +141,17 @@ class Runner:
         """Send a call from any thread but the loop's, and block there until its reply."""
         if isinstance(ask, CallPlain):
             return ask.fn(*ask.args)
-        self._check()
         number = next(self._asks)
         slot = self._blocking[number] = queue.SimpleQueue()
-        self._threads.post(Asked(number, ask))
         try:
-            reply = slot.get()
+            self._check()  # only now: whoever ends the runner either is seen here, or sees the slot
+            self._threads.post(Asked(number, ask))
+            return reply_of(slot.get())
+        except KeyboardInterrupt:
+            self._threads.post(Abandoned(number))
+            raise
         finally:
-            self._blocking.pop(number, None)
-        return reply_of(reply)
+            del self._blocking[number]
 
     def client(self, ask: AskFunction) -> Client:
         """A client whose calls go through `ask`."""
@@ -147,7 +160,7 @@ class Runner:
     def _check(self) -> None:
         if isinstance(self.result, Failed):
             raise crashed(self.result)
-        if self._closed:
+        if self._closed or self._gone:
             raise WorkerClosed("the worker or client was closed; open it again to go on")
 
     # --- what the driver says -------------------------------------------------------------------------------------
@@ -164,8 +177,9 @@ class Runner:
             try:
                 self._loop.wake()
             except RuntimeError:  # the loop is closed, and with it everybody who could be told
+                self._gone = True
                 self._unblock_all()
-                self._threads.close()
+                self._threads.stop()
 
     def _unblock(self, reply: Reply) -> bool:
         slot = self._blocking.get(reply.ask)
@@ -175,9 +189,9 @@ class Runner:
 
     def _unblock_all(self) -> None:
         for slot in tuple(self._blocking.values()):
-            slot.put(self._gone())
+            slot.put(self._no_reply())
 
-    def _gone(self) -> Gone:
+    def _no_reply(self) -> Gone:
         if isinstance(self.result, Failed):
             return Gone(crashed(self.result))
         return Gone(
@@ -203,6 +217,8 @@ class Runner:
 
     def _start_handler(self, start: StartHandler) -> None:
         assert self._app is not None
+        if isinstance(self.result, Failed):
+            return  # said by the machine before it heard of it
         record = start.grant.record
         kind: Kind[Any, Any] = self._app.kind(record.registration.kind)
         limit = self.options.limits.payload
@@ -216,14 +232,17 @@ class Runner:
     def _stop_handler(self, stop: StopHandler) -> None:
         job = self._jobs.get(stop.token)
         if job is not None:
+            again = job.ctx.stop_reason is not None
             job.ctx.told_to_stop(stop.reason)
-            if not job.plain:
+            if not job.plain and not again:  # a better reason must not interrupt what the handler cleans up
                 self._loop.cancel(stop.token)
 
     def _end(self, result: Stopped | Failed) -> None:
-        self.result = result
+        if not isinstance(self.result, Failed):
+            self.result = result
         if isinstance(result, Failed):
-            for token in tuple(self._jobs):
+            for token, job in tuple(self._jobs.items()):
+                job.ctx.told_to_stop(StopReason.LEASE_LOST)
                 self._loop.cancel(token)
             self.fail_calls()
         self._loop.ended()
@@ -243,7 +262,7 @@ class Runner:
     def fail_calls(self) -> None:
         """In the loop's thread: nobody will answer the calls that are under way."""
         for resolve in tuple(self._waiting.values()):
-            resolve(self._gone())
+            resolve(self._no_reply())
         self._waiting.clear()
 
     def left(self) -> int:
@@ -267,6 +286,19 @@ class Runner:
         self._unblock_all()
         if self._owned:
             self.store.close()
+
+    def dropped(self, what: str) -> None:
+        """Nobody left the block of `what`: say so, and end it without the loop, which may be gone. Its handlers are
+        left alone; what they hold expires."""
+        try:
+            warnings.warn(
+                f"{what} of tenure was not closed; leave its block",
+                ResourceWarning,
+                source=self,
+                stacklevel=2,
+            )
+        finally:
+            self.close()
 
 
 @frozen(eq=False)
