@@ -1,0 +1,49 @@
+"""What is registered: each file once, and in further rounds where too little is left to lose a worker on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from tenure.canonical import canonical
+from tenure.process import Provenance, Record, Registration, Work
+from tenure.requests import Register
+from tenure.stores import ProcessRegistry
+from tenure_cli.demo.evidence import ask
+from tenure_cli.demo.handler import KIND, PROGRESS
+from tenure_cli.demo.library import File, Library
+
+ENOUGH = 400
+"""Processes that a run wants before it: killing one worker and stopping another takes its time."""
+BATCH = 500
+
+
+def missing(library: Library, known: Iterable[Record]) -> list[Registration]:
+    """What is to be registered beside what the store knows: the first round whole, further ones as they are needed.
+
+    A process that is known is left as it is: registering it again would be a conflict, if the file has moved.
+    """
+    records = {record.id: record for record in known}
+    open_ = sum(record.outcome is None for record in records.values())
+    wanted: list[Registration] = []
+    number = 0
+    while number == 0 or open_ + len(wanted) < min(ENOUGH, len(library.files)):
+        number += 1
+        wanted += [registration(file, number) for file in library.files if _id(file, number) not in records]
+    return wanted
+
+
+def registration(file: File, number: int) -> Registration:
+    """The process that measures the file in that round."""
+    process_id = _id(file, number)
+    work = Work(KIND, canonical({"name": file.name, "path": file.path}))
+    return Registration(process_id, work, (PROGRESS,), Provenance(f"process:{process_id}"))
+
+
+def register(store: ProcessRegistry, wanted: list[Registration]) -> None:
+    """Register them, a batch at a time. Raises StoreUnavailable."""
+    for start in range(0, len(wanted), BATCH):
+        ask(store, [Register(one) for one in wanted[start : start + BATCH]])
+
+
+def _id(file: File, number: int) -> str:
+    return file.name if number == 1 else f"round-{number}/{file.name}"
