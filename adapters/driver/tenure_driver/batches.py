@@ -1,10 +1,11 @@
 """How the store thread forms batches (CONTRACT §5): renewals; other fenced requests, by kind; clients' requests; reads;
-and claims alone. A class that failed twice in a row goes out in ever smaller batches, so that one request that breaks
-its transaction ends up alone."""
+and each claim alone. A class that failed twice in a row goes out in ever smaller batches, so that one request that
+breaks its transaction ends up alone."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Iterable
 
 from tenure.process import Failure, Success
 from tenure.requests import (
@@ -48,29 +49,42 @@ _KIND_ORDER: dict[type, int] = {Complete: 0, Release: 1, RecordEffect: 2, EmitEv
 
 
 class Batches:
-    """Forms batches, and remembers which classes failed of late."""
+    """What waits for the store, and which classes failed of late. One batch of each class in turn, so that none
+    starves; but renewals that came meanwhile never wait for more than the one batch that is being executed."""
 
     def __init__(self) -> None:
+        self._waiting: tuple[deque[StoreCall], ...] = (deque(), deque(), deque(), deque(), deque())
         self._failed = [0] * 5
+        self._turn = RENEWALS
 
-    def form(self, calls: Sequence[StoreCall]) -> Iterator[tuple[int, list[StoreCall]]]:
-        """(class, batch) in the order in which they are to be executed."""
-        classes: list[list[StoreCall]] = [[], [], [], [], []]
+    def add(self, calls: Iterable[StoreCall]) -> None:
+        """More that waits."""
+        waiting = self._waiting
         for call in calls:
-            classes[_CLASS.get(type(call.request), READS)].append(call)
-        classes[FENCED].sort(key=lambda call: _KIND_ORDER[type(call.request)])
-        for kind, waiting in enumerate(classes):
-            batch: list[StoreCall] = []
-            size = 0
-            for call in waiting:
-                weight = size_of(call.request)
-                if batch and (len(batch) >= self._limit(kind) or size + weight > MAX_BYTES):
-                    yield kind, batch
-                    batch, size = [], 0
-                batch.append(call)
-                size += weight
-            if batch:
-                yield kind, batch
+            waiting[_CLASS.get(type(call.request), READS)].append(call)
+
+    def next(self) -> tuple[int, list[StoreCall]] | None:
+        """The class and the calls of the batch to execute now, or None where nothing waits."""
+        for kind in (RENEWALS, *range(self._turn, 5), *range(self._turn)):
+            if self._waiting[kind]:
+                if kind != RENEWALS:
+                    self._turn = (kind + 1) % 5
+                return kind, self._taken(kind)
+        self._turn = RENEWALS
+        return None
+
+    def _taken(self, kind: int) -> list[StoreCall]:
+        waiting, limit = self._waiting[kind], self._limit(kind)
+        batch = [waiting.popleft()]
+        size = size_of(batch[0].request)
+        while waiting and len(batch) < limit:
+            size += size_of(waiting[0].request)
+            if size > MAX_BYTES:
+                break
+            batch.append(waiting.popleft())
+        if kind == FENCED:
+            batch.sort(key=lambda call: _KIND_ORDER[type(call.request)])
+        return batch
 
     def done(self, kind: int, failed: bool) -> None:
         """Whether the batch failed as a whole."""

@@ -15,14 +15,17 @@ from tenure_driver.runner import Job, Runner
 
 
 class _NoLoop:
-    """Every call of a blocking client is answered in the thread that waits for it, so there is nothing to wake."""
+    """Every call of a blocking client is answered in the thread that waits for it, so there is nobody to wake."""
+
+    runner: Runner
 
     async def ask(self, ask: Ask) -> Any:
         """A blocking client asks by `Runner.blocking_ask`."""
         raise AssertionError(ask)
 
     def wake(self) -> None:
-        """Nobody is there."""
+        """Drop what nobody waits for any more, right in the machine thread."""
+        self.runner.pump()
 
     def spawn(self, job: Job) -> None:
         """A client runs no handlers."""
@@ -40,9 +43,13 @@ def connect(store: ProcessRegistry | str, *, limits: Limits | None = None) -> Ge
 
     Raises InvalidValue and StoreUnusable as `open_store` does.
     """
-    runner = Runner(None, store, WorkerOptions(limits=limits or Limits()), _NoLoop())
+    loop = _NoLoop()
+    runner = loop.runner = Runner(None, store, WorkerOptions(limits=limits or Limits()), loop)
     runner.start()
     try:
         yield BlockingClient(runner.client(runner.blocking_ask))
+    except GeneratorExit:
+        runner.dropped("a client")
+        raise
     finally:
         runner.close()

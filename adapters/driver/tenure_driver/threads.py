@@ -136,7 +136,9 @@ class Threads:
         inbox: list[Inbound] = []
         try:
             inbox.append(self._inbox.get(timeout=pause) if pause > 0 else self._inbox.get_nowait())
-            time.sleep(0)  # let whoever is sending send the rest: one turn, and one commit, for a thousand handlers
+            time.sleep(
+                0
+            )  # let whoever is sending send the rest: one turn, and one commit, for a thousand handlers
             while len(inbox) < MAX_INBOX:
                 inbox.append(self._inbox.get_nowait())
         except queue.Empty:
@@ -146,32 +148,30 @@ class Threads:
     def _execute(self) -> None:
         batches = Batches()
         while True:
-            waiting: list[StoreCall] = []
-            more = self._calls.get()
-            while True:
-                if more is None:
-                    return
-                waiting.extend(more)
-                try:
+            formed = batches.next()
+            if formed is not None:
+                kind, batch = formed
+                batches.done(kind, self._run(batch))
+            try:
+                more = self._calls.get() if formed is None else self._calls.get_nowait()
+                while more is not None:
+                    batches.add(more)
                     more = self._calls.get_nowait()
-                except queue.Empty:
-                    break
-            for kind, batch in batches.form(waiting):
-                if self._quit.is_set():
-                    return
-                failed = self._run(batch)
-                batches.done(kind, failed)
+                return
+            except queue.Empty:
+                pass
 
     def _run(self, batch: list[StoreCall]) -> bool:
         """Execute one batch and post its answers; whether all of it failed. What is too late is dropped (S14)."""
         now = local_now()
-        timely = [call for call in batch if call.not_after is None or now <= call.not_after]
+        timely: list[StoreCall] = []
         answers: list[tuple[int, Answer]] = []
-        if len(timely) < len(batch):
-            for call in batch:
-                if call not in timely:
-                    self._tap.declined(call.request)
-                    answers.append((call.id, Unavailable("its time was over before it was executed")))
+        for call in batch:
+            if call.not_after is None or now <= call.not_after:
+                timely.append(call)
+            else:
+                self._tap.declined(call.request)
+                answers.append((call.id, Unavailable("its time was over before it was executed")))
         failed = False
         if timely:
             requests = [call.request for call in timely]

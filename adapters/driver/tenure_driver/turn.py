@@ -8,7 +8,7 @@ wait for a process to end.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from itertools import count
 from typing import assert_never
 
@@ -58,18 +58,22 @@ RETRY = nanos(0.025)
 MAX_RETRY = nanos(0.8)
 PAGE = 1_000
 
+SLACK = 1_000
+"""Timers of calls that were answered, which the driver may keep beside those that it needs."""
+
 GET_TIMEOUT = 30.0
 """Seconds for which a wait for an end puts up with a store that does not answer."""
 
 
 @define(eq=False)
 class _Pending:
-    """A client's request: repeated while it is Unavailable or Unknown, until `deadline`. `unknown`: a try of it may
-    have been applied."""
+    """A client's request: repeated while it is Unavailable or Unknown, until `deadline`. `waits`: it is the look at a
+    process whose end `ask` awaits. `unknown`: a try of it may have been applied."""
 
     ask: int
     request: ClientRequest | ReadRequest
     deadline: Instant
+    waits: bool = False
     pause: int = RETRY
     unknown: bool = False
 
@@ -153,17 +157,14 @@ class Driver:
         if isinstance(what, Act):
             if self.router is not None:
                 self._do(self.router.asked(what.token, ask, what.request, now), now)
-        elif len(self._pending) + len(self._waiter_of) >= MAX_PENDING:
+        elif len(self._pending) + len(self._retries) + len(self._waiter_of) >= MAX_PENDING:
             self._loop.append(Reply(ask, Unavailable(f"more than {MAX_PENDING} calls are under way")))
         elif isinstance(what, Submit):
-            self._submit(ask, what.request, after(now, nanos(what.timeout)))
+            self._send(_Pending(ask, what.request, after(now, nanos(what.timeout))))
         else:
             self._wait(ask, what, now)
 
     # --- clients' requests ----------------------------------------------------------------------------------------
-
-    def _submit(self, ask: int, request: ClientRequest | ReadRequest, deadline: Instant) -> None:
-        self._send(_Pending(ask, request, deadline))
 
     def _send(self, pending: _Pending) -> None:
         call = next(self._ids)
@@ -206,12 +207,11 @@ class Driver:
         pending.pause = min(pending.pause * 2, MAX_RETRY)
 
     def _replied(self, pending: _Pending, answer: Answer) -> None:
-        waits_for = self._waiter_of.get(pending.ask)
-        if waits_for is None:
-            self._loop.append(Reply(pending.ask, answer))
-        elif not (isinstance(answer, Succeeded) and _running(answer)):
+        if pending.waits:
+            if pending.ask not in self._waiter_of or (isinstance(answer, Succeeded) and _running(answer)):
+                return  # told already, or not over yet
             self._forget_waiter(pending.ask)
-            self._loop.append(Reply(pending.ask, answer))
+        self._loop.append(Reply(pending.ask, answer))
 
     # --- those who wait for an end --------------------------------------------------------------------------------
 
@@ -224,7 +224,10 @@ class Driver:
             heappush(self._timers, (deadline, ask, 2))
         if not self._endings.known and self._endings.call is None:
             self._read_endings(_FAR)
-        self._submit(ask, Get(what.process_id), after(now, nanos(GET_TIMEOUT)))
+        self._look(ask, what.process_id, now)
+
+    def _look(self, ask: int, process_id: str, now: Instant) -> None:
+        self._send(_Pending(ask, Get(process_id), after(now, nanos(GET_TIMEOUT)), waits=True))
 
     def _forget_waiter(self, ask: int) -> None:
         process_id = self._waiter_of.pop(ask, None)
@@ -245,17 +248,24 @@ class Driver:
         endings = self._endings
         endings.call = None
         if not (isinstance(answer, Succeeded) and isinstance(answer.reply, EndingsRead)):
-            endings.stale = True
+            endings.missed = endings.missed or not endings.known
+            endings.poll_at = after(now, endings.pause)
+            endings.pause = min(endings.pause * 2, MAX_RETRY)
             return
+        endings.pause = RETRY
         found, first = answer.reply.endings, not endings.known
         endings.known, endings.seen = True, answer.reply.latest
         if first:
+            if endings.missed:  # whoever looked before the cursor was read may have looked too early: again
+                for ask, process_id in tuple(self._waiter_of.items()):
+                    self._look(ask, process_id, now)
+            endings.missed = False
             return
         if len(found) == PAGE:
             endings.seen, endings.stale = found[-1][0], True
         for _, process_id in found:
             for ask in self._waiting.get(process_id, {}):
-                self._submit(ask, Get(process_id), after(now, nanos(GET_TIMEOUT)))
+                self._look(ask, process_id, now)
 
     # --- time -----------------------------------------------------------------------------------------------------
 
@@ -271,12 +281,19 @@ class Driver:
             elif key in self._waiter_of:
                 self._forget_waiter(key)
                 self._loop.append(Reply(key, None))
+        live = len(self._pending) + len(self._retries) + len(self._waiter_of)
+        if len(self._timers) > 2 * live + SLACK:
+            self._timers = [timer for timer in self._timers if self._awaited(*timer)]
+            heapify(self._timers)
         endings = self._endings
         if not self._waiter_of:
-            endings.known = False
+            endings.known = endings.missed = False
         elif endings.call is None and (endings.stale or now >= endings.poll_at):
             endings.poll_at = after(now, self._poll)
             self._read_endings(endings.seen if endings.known else _FAR)
+
+    def _awaited(self, at: Instant, key: int, kind: int) -> bool:
+        return key in (self._pending, self._retries, self._waiter_of)[kind]
 
     def _wake_at(self) -> Instant | None:
         times = [self._timers[0][0]] if self._timers else []
@@ -318,12 +335,15 @@ _FAR = (1 << 53) - 1
 
 @define(eq=False)
 class _Endings:
-    """How far the endings were read: `seen` once `known`, the read under way, and whether there may be more."""
+    """How far the endings were read: `seen` once `known`, the read under way, and whether there may be more. `missed`:
+    the first read failed, so that a process may have ended after it was looked at and before `seen`."""
 
     known: bool = False
     seen: int = 0
     call: int | None = None
     stale: bool = False
+    missed: bool = False
+    pause: int = RETRY
     poll_at: Instant = Instant(0)
 
 
