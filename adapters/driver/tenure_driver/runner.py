@@ -282,10 +282,10 @@ class Runner:
         if self._closed:
             return
         self._closed = True
-        self._threads.close()
-        self._unblock_all()
-        if self._owned:
-            self.store.close()
+        try:
+            self._threads.close(self.store.close if self._owned else None)
+        finally:
+            self._unblock_all()
 
     def dropped(self, what: str) -> None:
         """Nobody left the block of `what`: say so, and end it without the loop, which may be gone. Its handlers are

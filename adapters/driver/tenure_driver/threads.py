@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 
 from tenure.attempt_types import Report
 from tenure.errors import ForkedProcess
-from tenure.instants import NANOS_PER_SECOND
+from tenure.instants import NANOS_PER_SECOND, Instant
 from tenure.replies import Answer, Unavailable
 from tenure.stores import Cursor, ProcessRegistry
 from tenure.timings import nanos
@@ -39,7 +39,7 @@ MAX_INBOX = 10_000
 JOIN = 2.0
 """Seconds that closing waits for each thread; one stuck in the store is abandoned."""
 
-FEED_WAIT = 0.25
+FEED_WAIT = 0.1
 """Seconds of one wait for a change; closing does not wait longer."""
 
 
@@ -88,16 +88,19 @@ class Threads:
         self._inbox.put(Quit())
         self._calls.put(None)
 
-    def close(self) -> None:
-        """End the threads, each within a bound; one that hangs in the store is left behind. Idempotent."""
-        if os.getpid() != self._pid:
-            return
-        self.stop()
-        for thread in self._threads:
-            if thread.is_alive() and thread is not threading.current_thread():
-                thread.join(JOIN)
-                if thread.is_alive():
-                    log.warning("the thread %s is stuck in the store and was left behind", thread.name)
+    def close(self, release: Callable[[], None] | None = None) -> None:
+        """End the threads, each within a bound; one that hangs in the store is left behind. `release` lets go of the
+        store as soon as nothing is executed any more, so that the feed need not be waited for. Idempotent."""
+        if os.getpid() == self._pid:
+            self.stop()
+            for thread in self._threads[:-1]:
+                _join(thread)
+        try:
+            if release is not None:
+                release()
+        finally:
+            if os.getpid() == self._pid:
+                _join(self._threads[-1])
 
     # --- the threads ----------------------------------------------------------------------------------------------
 
@@ -113,7 +116,7 @@ class Threads:
             self._deliver((Failed(name, error),))
 
     def _machine(self) -> None:
-        wake_at = None
+        wake_at: Instant | None = local_now()  # the first turn is due at once: it claims what waits
         while True:
             pause = LONGEST_SLEEP
             if wake_at is not None:
@@ -195,6 +198,13 @@ class Threads:
             if moved != cursor:
                 cursor = moved
                 self._inbox.put(Changed(cursor))
+
+
+def _join(thread: threading.Thread) -> None:
+    if thread.is_alive() and thread is not threading.current_thread():
+        thread.join(JOIN)
+        if thread.is_alive():
+            log.warning("the thread %s is stuck in the store and was left behind", thread.name)
 
 
 def _report(reports: Sequence[Report]) -> None:
