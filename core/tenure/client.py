@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Generic, NoReturn, TypeVar, cast, overload
+from typing import Any, Generic, NoReturn, TypeVar, assert_never, cast, overload
 
 from attrs import field, frozen
 
-from tenure.app import Converter, Kind
+from tenure.app import Converter, Kind, event_types, string
 from tenure.asks import AskFunction, AwaitEnd, Submit
 from tenure.canonical import canonical, parsed
 from tenure.errors import (
@@ -52,6 +52,9 @@ P = TypeVar("P")
 R = TypeVar("R")
 Wanted = TypeVar("Wanted")
 
+LONGEST = 86_400 * 366
+"""Seconds of the longest delay or wait."""
+
 
 @frozen(eq=False)
 class Client:
@@ -67,15 +70,31 @@ class Client:
     @overload
     async def start(
         self,
-        kind: Kind[P, R],
-        payload: P = ...,
+        kind: Kind[None, R],
+        payload: None = None,
         *,
         id: str | None = None,
         owner: str | None = None,
         profile: str = "",
         emits: Sequence[str] | None = None,
         delay: float = 0,
-    ) -> Handle[R]: ...
+    ) -> Handle[R]:
+        """A kind without a payload."""
+
+    @overload
+    async def start(
+        self,
+        kind: Kind[P, R],
+        payload: P,
+        *,
+        id: str | None = None,
+        owner: str | None = None,
+        profile: str = "",
+        emits: Sequence[str] | None = None,
+        delay: float = 0,
+    ) -> Handle[R]:
+        """A kind with a payload."""
+
     @overload
     async def start(
         self,
@@ -87,7 +106,9 @@ class Client:
         profile: str = "",
         emits: Sequence[str] | None = None,
         delay: float = 0,
-    ) -> Handle[Any]: ...
+    ) -> Handle[Any]:
+        """A kind by its name."""
+
     async def start(
         self,
         kind: Kind[Any, Any] | str,
@@ -104,17 +125,16 @@ class Client:
         `owner` is the session that owns it, by default one of its own; `profile` the host profile that may run it;
         `emits` its event types, by default the kind's; `delay` seconds before it may first be claimed.
         """
-        name = kind.name if isinstance(kind, Kind) else kind
+        process_id = self._new_id() if id is None else string(id, "the id of a process")
+        this = f"process {process_id!r}"
+        name = kind.name if isinstance(kind, Kind) else string(kind, f"{this}: the kind")
         declared = emits if emits is not None else kind.emits if isinstance(kind, Kind) else ()
-        process_id = self._new_id() if id is None else id
-        if not 0 <= delay <= 86_400 * 366:
-            raise InvalidValue(
-                f"process {process_id!r}: delay={delay!r} is not a duration in seconds up to a year"
-            )
-        what = f"the payload of process {process_id!r}"
-        text = canonical(self._convert.unstructure(payload), what, self.limit)
-        scope = f"process:{process_id}" if owner is None else owner
-        registration = Registration(process_id, Work(name, text), tuple(declared), Provenance(scope, profile))
+        if not 0 <= delay <= LONGEST:
+            raise InvalidValue(f"{this}: delay={delay!r} is not a duration in seconds up to a year")
+        text = canonical(self._convert.unstructure(payload), f"the payload of {this}", self.limit)
+        scope = f"process:{process_id}" if owner is None else string(owner, f"{this}: the owner")
+        source = Provenance(scope, string(profile, f"{this}: the profile"))
+        registration = Registration(process_id, Work(name, text), event_types(declared, this), source)
         await self._submit(Register(registration, round(delay * 1000)), process_id, Registered)
         result_type = kind.result_type if isinstance(kind, Kind) else Any
         return Handle(self, process_id, result_type)
@@ -125,11 +145,16 @@ class Client:
 
     async def get(self, process_id: str) -> Record:
         """The process's record. Raises ProcessNotFound."""
-        return (await self._submit(Get(process_id), process_id, Got)).record
+        return (await self._submit(Get(_id(process_id)), process_id, Got)).record
 
     async def wait(self, process_id: str, timeout: float | None = None) -> Outcome:
         """The outcome, once there is one. Raises WaitTimeout after `timeout` seconds; the process goes on."""
-        answer = await self._ask(AwaitEnd(process_id, timeout))
+        if timeout is not None and not 0 <= timeout <= LONGEST:
+            raise InvalidValue(
+                f"process {process_id!r}: timeout={timeout!r} is not a duration in seconds up to a year; "
+                "None waits for ever"
+            )
+        answer = await self._ask(AwaitEnd(_id(process_id), timeout))
         if answer is None:
             raise WaitTimeout(process_id, timeout or 0)
         record = self._reply(answer, process_id, Got).record
@@ -138,16 +163,19 @@ class Client:
 
     async def cancel(self, process_id: str, reason: str = "") -> Outcome | None:
         """Ask for cancellation (B16). The outcome, where the process has ended; None where its handler is told."""
-        return (await self._submit(RequestCancel(process_id, reason), process_id, CancelAccepted)).outcome
+        request = RequestCancel(_id(process_id), string(reason, "the reason of a cancellation"))
+        return (await self._submit(request, process_id, CancelAccepted)).outcome
 
     async def events(self, process_id: str, *, after: int = 0, limit: int = 1_000) -> tuple[Event, ...]:
         """The process's events in order, after the one numbered `after`."""
-        return (await self._submit(ReadEvents(process_id, after, limit), process_id, EventsRead)).events
+        return (await self._submit(ReadEvents(_id(process_id), after, limit), process_id, EventsRead)).events
 
     async def append(self, process_id: str, type: str, payload: Any = None, *, key: str | None = None) -> int:
         """Append an event from outside, once per key; its number. Refused after the process has ended."""
-        text = canonical(self._convert.unstructure(payload), f"the payload of event {type!r}", self.limit)
-        request = AppendEvent(process_id, type, text, self._new_id() if key is None else key)
+        this = f"event {type!r} of process {process_id!r}"
+        text = canonical(self._convert.unstructure(payload), f"the payload of {this}", self.limit)
+        own_key = self._new_id() if key is None else string(key, f"{this}: the key")
+        request = AppendEvent(_id(process_id), string(type, "the type of an event"), text, own_key)
         return (await self._submit(request, process_id, EventAppended)).seq
 
     async def list(
@@ -160,6 +188,8 @@ class Client:
         limit: int = 100,
     ) -> Listed:
         """A page of records in the order of registration; `next` of the reply is the `after` of the next page."""
+        for wanted in (kind, owner):
+            string(wanted or "", "the kind or owner of a list")
         return await self._submit(List(after, limit, phase, kind, owner), "", Listed)
 
     async def submit(self, request: ClientRequest | ReadRequest) -> Answer:
@@ -178,14 +208,19 @@ class Client:
         _raise(answer, process_id)
 
     def result(self, process_id: str, outcome: Outcome, to: Any) -> Any:
-        """The value of a success. Raises ProcessFailed or ProcessCancelled."""
+        """The value of a success. Raises ProcessFailed or ProcessCancelled, InvalidValue where it is no `to`."""
         match outcome:
             case Success():
-                return self._convert.structure(parsed(outcome.value), to)
+                try:
+                    return self._convert.structure(parsed(outcome.value), to)
+                except ValueError as mismatch:
+                    raise InvalidValue(f"the result of process {process_id!r}: {mismatch}") from mismatch
             case Failure():
                 raise ProcessFailed(process_id, outcome.failure_class, outcome.code, outcome.message)
             case Cancelled():
                 raise ProcessCancelled(process_id, outcome.reason)
+            case _:
+                assert_never(outcome)
 
 
 @frozen(eq=False)
@@ -225,6 +260,10 @@ _SAID = {
     Reason.TOO_LARGE: "its content is too large",
     Reason.ENDED: "it has ended",
 }
+
+
+def _id(process_id: str) -> str:
+    return string(process_id, "the id of a process")
 
 
 def _raise(answer: Answer, process_id: str) -> NoReturn:

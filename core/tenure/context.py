@@ -7,7 +7,7 @@ from typing import Any, TypeVar, overload
 
 from attrs import frozen
 
-from tenure.app import CO_COROUTINE, Converter, hints_of
+from tenure.app import CO_COROUTINE, Converter, hints_of, string, unwrapped
 from tenure.asks import Act, AskFunction, CallPlain, Submit
 from tenure.attempt_types import Permitted, StopReason
 from tenure.canonical import Json, canonical, digest, parsed
@@ -20,6 +20,8 @@ T = TypeVar("T")
 
 READ_TIMEOUT = 30.0
 """Seconds for reading the journal of an earlier attempt."""
+NAME_LIMIT = 200
+"""Characters of a function's name in a fingerprint: the last ones; a store takes 255 for the whole."""
 
 
 @frozen(order=True)
@@ -44,6 +46,7 @@ class Context:
         self._used: set[str] = set()
         self._emitted = 0
         self._journal: dict[str, Effect] | None = None
+        self._repeats = False
 
     @property
     def id(self) -> str:
@@ -76,42 +79,64 @@ class Context:
         self._stop_reason = reason
 
     @overload
-    async def effect(self, key: str, fn: Callable[..., Awaitable[T]], *args: Any) -> T: ...
+    async def effect(self, key: str, fn: Callable[..., Awaitable[T]], *args: Any) -> T:
+        """An async function."""
+
     @overload
-    async def effect(self, key: str, fn: Callable[..., T], *args: Any) -> T: ...
+    async def effect(self, key: str, fn: Callable[..., T], *args: Any) -> T:
+        """A plain function."""
+
     async def effect(self, key: str, fn: Callable[..., Any], *args: Any) -> Any:
         """Call `fn(*args)` once per process and record its result; a later attempt gets the recorded one (W9).
 
         An async function is awaited, a plain one called in a thread. The result must be JSON, or of a type that the
-        converter knows. Nothing is recorded for one that raises. Raises EffectKeyReused, EffectMismatch (the key was
-        recorded for another function or other arguments), NotJson, TooLarge, LeaseLost.
+        converter knows. Nothing is recorded for one that raises or is cancelled; it may be repeated under its key.
+        Raises EffectKeyReused, EffectMismatch (the key was recorded for another function, other arguments or another
+        type of result), NotJson, TooLarge, LeaseLost.
         """
-        if key in self._used:
+        if string(key, f"process {self.id!r}: the key of an effect") in self._used:
             raise EffectKeyReused(self.id, key)
         self._used.add(key)
+        try:
+            result = await self._recorded_or_called(key, fn, args)
+            return self._typed(key, result, hints_of(fn).get("return", Any))
+        except BaseException:
+            # Cut short when the store had it, perhaps: before it is repeated, the journal is read.
+            self._used.discard(key)
+            self._journal, self._repeats = None, True
+            raise
+
+    async def _recorded_or_called(self, key: str, fn: Callable[..., Any], args: tuple[Any, ...]) -> Json:
         fingerprint = fingerprint_of(fn, args)
-        result_type = hints_of(fn).get("return", Any)
         known = (await self._recorded()).get(key)
+        await self._leave()
         if known is not None:
             if known.fingerprint != fingerprint:
                 raise self._mismatch(key, f"recorded for {known.fingerprint}, asked for {fingerprint}")
-            return self._convert.structure(parsed(known.result), result_type)
-        await self._leave()
-        if is_async(fn):
-            value = await fn(*args)
-        else:
-            value = await self._ask(CallPlain(fn, args))
+            return known.result
+        value = fn(*args) if is_async(fn) else await self._ask(CallPlain(fn, args))
+        if hasattr(value, "__await__"):  # of an async function, or of a plain one that only calls it
+            value = await value
         what = f"the result of effect {key!r} of process {self.id!r}"
         result = canonical(self._convert.unstructure(value), what, self._limit)
-        recorded = await self._act(RecordEffect(self._grant.fence, key, fingerprint, result), key)
-        stored: Json = recorded.result if isinstance(recorded, EffectRecorded) else result
-        return self._convert.structure(parsed(stored), result_type)
+        recorded: EffectRecorded = await self._act(
+            RecordEffect(self._grant.fence, key, fingerprint, result), key
+        )
+        return recorded.result
+
+    def _typed(self, key: str, result: Json, to: Any) -> Any:
+        try:
+            return self._convert.structure(parsed(result), to)
+        except ValueError as mismatch:
+            said = f"recorded as something else than it returns now: {mismatch}"
+            raise self._mismatch(key, said) from mismatch
 
     async def emit(self, type: str, payload: Any = None, *, key: str | None = None) -> None:
         """Append an event to the process's log. With a key it counts once per process, without one on every attempt.
 
         Raises UndeclaredEvent where the registration does not list the type, NotJson, TooLarge, LeaseLost.
         """
+        string(type, f"process {self.id!r}: the type of an event")
         self._emitted += 1
         own_key = f"={key}" if key is not None else f"{self._fencing_token.token}/{self._emitted}"
         what = f"the payload of event {type!r} of process {self.id!r}"
@@ -123,10 +148,10 @@ class Context:
             raise LeaseLost(self.id)
 
     async def _recorded(self) -> dict[str, Effect]:
-        """What earlier attempts recorded, read once; the first attempt has nothing to read."""
+        """What was recorded before, read once; again after a call that was cut short. The first attempt has nothing."""
         if self._journal is None:
             journal: dict[str, Effect] = {}
-            after: str | None = "" if self.attempt > 1 else None
+            after: str | None = "" if self.attempt > 1 or self._repeats else None
             while after is not None:
                 answer = await self._ask(Submit(ReadEffects(self.id, after), READ_TIMEOUT))
                 if isinstance(answer, Succeeded) and isinstance(answer.reply, EffectsRead):
@@ -137,7 +162,8 @@ class Context:
             self._journal = journal
         return self._journal
 
-    async def _act(self, request: RecordEffect | EmitEvent, name: str) -> object:
+    async def _act(self, request: RecordEffect | EmitEvent, name: str) -> Any:
+        """The reply to the request, which is about `name`."""
         answer = await self._ask(Act(self._fencing_token.token, request))
         match answer:
             case Succeeded():
@@ -145,11 +171,9 @@ class Context:
             case Refused(reason=Reason.EFFECT_MISMATCH):
                 raise self._mismatch(name, answer.detail)
             case Refused(reason=Reason.UNDECLARED_EVENT | Reason.RESERVED_EVENT):
-                raise UndeclaredEvent(
-                    answer.reason.value,
-                    self.id,
-                    f"process {self.id!r} may not emit {name!r}: {answer.detail}; list it in the kind's emits",
-                )
+                todo = "" if answer.reason is Reason.RESERVED_EVENT else "; list it in the kind's emits"
+                said = f"process {self.id!r} may not emit {name!r}: {answer.detail}{todo}"
+                raise UndeclaredEvent(answer.reason.value, self.id, said)
             case Refused():
                 why = f"{answer.reason.value} {answer.detail}".rstrip()
                 said = f"process {self.id!r}: the store refused {name!r}: {why}"
@@ -167,22 +191,27 @@ class Context:
 
 def is_async(fn: Callable[..., Any]) -> bool:
     """Whether the function was defined with `async def`; partial objects and methods are looked through."""
-    function: Any = fn
-    while hasattr(function, "func") or hasattr(function, "__func__"):
-        function = function.func if hasattr(function, "func") else function.__func__
-    code = getattr(function, "__code__", None)
+    code = getattr(unwrapped(fn)[0], "__code__", None)
     return bool(code is not None and code.co_flags & CO_COROUTINE)
 
 
 def fingerprint_of(fn: Callable[..., Any], args: tuple[Any, ...]) -> str:
-    """The function's name, and a digest of its arguments: JSON by value, anything else by its type's name."""
-    module, name = getattr(fn, "__module__", ""), getattr(fn, "__qualname__", type(fn).__qualname__)
-    return f"{module}.{name}:{digest(canonical([_shown(arg) for arg in args]))[:16]}"
+    """The function's name, and a digest of its arguments: JSON by value, anything else by its type's name.
+
+    Arguments that `functools.partial` binds count, and so does the object of a bound method.
+    """
+    function, bound, named = unwrapped(fn)
+    module, name = (
+        getattr(function, "__module__", ""),
+        getattr(function, "__qualname__", type(function).__qualname__),
+    )
+    shown = [_shown(arg) for arg in (*bound, *args)]
+    shown += [f"{key}={_shown(named[key])}" for key in sorted(named)]
+    return f"{module}.{name}"[-NAME_LIMIT:] + ":" + digest("\n".join(shown))[:16]
 
 
-def _shown(arg: Any) -> Any:
+def _shown(arg: Any) -> str:
     try:
-        canonical(arg)
+        return canonical(arg)
     except NotJson:
         return f"<{type(arg).__qualname__}>"
-    return arg

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
 from typing import Any
 
 from attrs import frozen
 
 from tenure.app import Converter, Kind
-from tenure.canonical import Json, canonical, parsed
+from tenure.canonical import canonical, parsed
 from tenure.errors import LeaseLost, NotJson, TooLarge
 from tenure.process import Failure, Outcome, Success, Work
 from tenure.replies import Grant
 
 MESSAGE_LIMIT = 10_000
 """Characters of a failure's message; the rest is cut."""
+CODE_LIMIT = 255
+"""Characters of a failure's class, and of its code."""
 
 
 @frozen(eq=False)
@@ -29,49 +30,44 @@ class Run:
     async def awaited(self, ctx: object) -> Outcome | None:
         """Run an async handler. None: it ended because its lease is lost, so that it has no outcome of its own."""
         try:
-            called: Coroutine[Any, Any, Any] = self._called(ctx)
-        except _BadPayload as bad:
-            return bad.failure
-        try:
-            value = await called
-        except LeaseLost:
-            return None
+            value = await self._called(ctx)
         except Exception as raised:
-            return failure_of(raised)
+            return self._raised(raised)
         return self._outcome(value)
 
     def blocking(self, ctx: object) -> Outcome | None:
         """Run a plain handler in the calling thread. It may raise BaseException, and all of it is an outcome."""
         try:
             value = self._called(ctx)
-        except _BadPayload as bad:
-            return bad.failure
-        except LeaseLost:
-            return None
         except BaseException as raised:
-            return failure_of(raised)
+            return self._raised(raised)
         return self._outcome(value)
 
     def _called(self, ctx: object) -> Any:
-        source = self.grant.record.registration.input
-        handler: Callable[..., Any] = self.kind.handler
         if not self.kind.takes_payload:
-            return handler(ctx)
-        payload = parsed(source.payload if isinstance(source, Work) else Json("null"))
+            return self.kind.handler(ctx)
+        source = self.grant.record.registration.input
+        assert isinstance(source, Work)  # what is external is never claimed
+        payload = parsed(source.payload)
         try:
             payload = self.convert.structure(payload, self.kind.payload_type)
         except Exception as mismatch:
             raise _BadPayload(Failure("InvalidPayload", "invalid_payload", _words(mismatch))) from mismatch
-        return handler(ctx, payload)
+        return self.kind.handler(ctx, payload)
+
+    def _raised(self, raised: BaseException) -> Outcome | None:
+        if isinstance(raised, _BadPayload):
+            return raised.failure
+        return None if _of_a_loss(raised) else failure_of(raised)
 
     def _outcome(self, value: Any) -> Outcome:
         what = f"what the handler of kind {self.kind.name!r} returned"
         try:
             return Success(canonical(self.convert.unstructure(value), what, self.limit))
         except TooLarge as large:
-            return Failure("TooLarge", "result_too_large", str(large))
+            return Failure("TooLarge", "result_too_large", _words(large))
         except NotJson as bad:
-            return Failure("NotJson", "result_not_json", str(bad))
+            return Failure("NotJson", "result_not_json", _words(bad))
         except Exception as bad:
             return Failure("NotJson", "result_not_json", f"{what} could not be converted: {_words(bad)}")
 
@@ -81,12 +77,22 @@ class _BadPayload(Exception):
         self.failure = failure
 
 
+def _of_a_loss(raised: BaseException) -> bool:
+    """Nurseries and task groups wrap what their tasks raise: a LeaseLost in a group is a lost lease as well."""
+    group: Any = raised
+    return isinstance(raised, LeaseLost) or (
+        isinstance(raised, BaseExceptionGroup) and group.subgroup(LeaseLost) is not None
+    )
+
+
 def failure_of(raised: BaseException) -> Failure:
     """A handler's own class and code: the exception's type, and its `code` where that is a text."""
-    code = getattr(raised, "code", None)
-    return Failure(
-        type(raised).__name__, code if isinstance(code, str) and code else "raised", _words(raised)
-    )
+    try:
+        code = getattr(raised, "code", None)
+    except Exception:
+        code = None
+    own = _clean(code, CODE_LIMIT) if isinstance(code, str) else ""
+    return Failure(_clean(type(raised).__name__, CODE_LIMIT), own or "raised", _words(raised))
 
 
 def _words(raised: BaseException) -> str:
@@ -95,5 +101,9 @@ def _words(raised: BaseException) -> str:
         text = str(raised)
     except Exception:
         text = "(its message could not be made)"
-    clean = text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode("utf-8")
-    return clean[:MESSAGE_LIMIT]
+    return _clean(text, MESSAGE_LIMIT)
+
+
+def _clean(text: str, limit: int) -> str:
+    """The text without what JSON and stores cannot carry, cut to `limit` characters."""
+    return text[:limit].replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode("utf-8")

@@ -1,0 +1,179 @@
+"""App: what it makes of handlers, and which it refuses, at import and not when a process is already there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial, wraps
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from attrs import frozen
+
+from tenure.app import App, Kind, Verbatim
+from tenure.errors import DuplicateKind, InvalidValue, UnknownKind
+
+if TYPE_CHECKING:
+    from decimal import Decimal
+
+
+@frozen
+class Job:
+    url: str
+
+
+async def resize(ctx: Any, job: Job) -> int:
+    return len(job.url)
+
+
+def shrink(ctx: Any, job: Job) -> str:
+    return job.url
+
+
+class Service:
+    async def serve(self, ctx: Any, job: Job) -> Job:
+        return job
+
+    def idle(self, ctx: Any) -> None:
+        """Takes no payload."""
+
+    def __call__(self, ctx: Any) -> None:
+        """Not a function."""
+
+
+def facts(kind: Kind[Any, Any]) -> tuple[bool, bool, Any, Any]:
+    return kind.plain, kind.takes_payload, kind.payload_type, kind.result_type
+
+
+def made(handler: Callable[..., Any]) -> Kind[Any, Any]:
+    return App().process("k")(handler)
+
+
+def test_an_async_function_is_awaited_and_a_plain_one_goes_to_a_thread() -> None:
+    assert facts(made(resize)) == (False, True, Job, int)
+    assert facts(made(shrink)) == (True, True, Job, str)
+
+
+def test_a_handler_that_takes_the_context_only_gets_no_payload() -> None:
+    async def idle(ctx: Any) -> None:
+        """Nothing."""
+
+    assert facts(made(idle)) == (False, False, Any, type(None))
+
+
+def test_methods_are_looked_through() -> None:
+    service = Service()
+    assert facts(made(service.serve)) == (False, True, Job, Job)
+    assert facts(made(service.idle)) == (True, False, Any, type(None))
+    assert facts(made(partial(service.serve))) == (False, True, Job, Job)
+
+
+def test_partial_binds_parameters_by_position_and_by_name() -> None:
+    async def send(server: str, ctx: Any, job: Job, retries: int) -> bytes:
+        return b""
+
+    assert facts(made(partial(send, "a", retries=3))) == (False, True, Job, bytes)
+    assert facts(made(partial(partial(send, "a"), retries=3))) == (False, True, Job, bytes)
+    assert facts(made(partial(send, "a", job=Job("x"), retries=3))) == (False, False, Any, bytes)
+
+
+def test_a_decorated_handler_is_known_by_what_it_wraps() -> None:
+    def logged(handler: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(handler)
+        async def wrapper(*args: Any) -> Any:
+            return await handler(*args)
+
+        return wrapper
+
+    async def idle(ctx: Any) -> None:
+        """Nothing."""
+
+    assert facts(made(logged(resize))) == (False, True, Job, int)
+    assert facts(made(logged(idle))) == (False, False, Any, type(None))
+
+
+def test_a_handler_of_any_arguments_gets_the_payload() -> None:
+    def catch_all(*args: Job) -> int:
+        return len(args)
+
+    assert facts(made(catch_all)) == (True, True, Any, int)
+
+
+def test_annotations_that_exist_for_type_checkers_only_are_no_annotations() -> None:
+    async def handler(ctx: Any, job: Decimal) -> Decimal:
+        return job
+
+    assert facts(made(handler)) == (False, True, Any, Any)
+
+
+def test_a_kind_is_still_the_function() -> None:
+    app = App()
+    kind = app.process("shrink", emits=["half", "whole"], max_run=1.5)(shrink)
+    assert kind(None, Job("x")) == "x"
+    assert (kind.name, kind.emits, kind.max_run) == ("shrink", ("half", "whole"), 1.5)
+    assert app.kinds == {"shrink": kind}
+    assert app.kind("shrink") is kind
+
+
+def test_max_runs_are_in_nanoseconds_and_of_those_that_have_one() -> None:
+    app = App()
+    app.process("a", max_run=1.5)(shrink)
+    app.process("b")(shrink)
+    assert app.max_runs() == (("a", 1_500_000_000),)
+
+
+def test_what_is_no_function_is_refused() -> None:
+    with pytest.raises(InvalidValue, match="the handler of kind 'k' is no function: <"):
+        made(Service())
+
+
+@pytest.mark.parametrize("name", ["", " ", "\n", 5, None])
+def test_a_kind_has_a_name(name: Any) -> None:
+    with pytest.raises(InvalidValue, match="kind"):
+        App().process(name)
+
+
+def test_a_kind_has_one_handler() -> None:
+    app = App()
+    again = app.process("a")
+    app.process("a")(shrink)
+    for decorator in (again, app.process("a")):
+        with pytest.raises(DuplicateKind, match="two handlers of kind 'a'; give one of them another name"):
+            decorator(resize)
+    assert app.kind("a").handler is shrink
+
+
+@pytest.mark.parametrize(
+    ("emits", "said"),
+    [
+        ("progress", "takes a list of event types, not the string 'progress'"),
+        (["fine", "process.ended"], "'process.ended' is blank, or begins with 'process.' and is reserved"),
+        ([""], "'' is blank"),
+        ([" "], "' ' is blank"),
+        ([5], "an event type must be a string; it is 5"),
+    ],
+)
+def test_event_types_are_checked_when_the_module_is_imported(emits: Any, said: str) -> None:
+    with pytest.raises(InvalidValue, match=f"^kind 'a': .*{said}"):
+        App().process("a", emits=emits)
+
+
+@pytest.mark.parametrize("max_run", [0, -1, float("nan"), float("inf"), 86_400 * 367])
+def test_a_bound_on_running_is_a_duration(max_run: float) -> None:
+    with pytest.raises(InvalidValue, match=r"kind 'a': max_run=.* is not a duration in seconds above 0"):
+        App().process("a", max_run=max_run)
+
+
+def test_an_unknown_kind_is_named_with_those_that_are_known() -> None:
+    app = App()
+    with pytest.raises(UnknownKind, match="no handler of kind 'x'; it has: none"):
+        app.kind("x")
+    app.process("b")(shrink)
+    app.process("a")(shrink)
+    with pytest.raises(UnknownKind, match="no handler of kind 'x'; it has: a, b"):
+        app.kind("x")
+
+
+def test_verbatim_converts_nothing() -> None:
+    value = {"a": [1]}
+    assert Verbatim().structure(value, Job) is value
+    assert Verbatim().unstructure(value) is value

@@ -1,0 +1,381 @@
+"""Effects: done once and recorded, by a key; whoever comes later gets the first result, as the first did (W9, S11)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import pytest
+from attrs import frozen
+from hypothesis import given
+
+from tenure.asks import Act, CallPlain, Submit
+from tenure.context import Context, fingerprint_of, is_async
+from tenure.errors import (
+    EffectKeyReused,
+    EffectMismatch,
+    InvalidValue,
+    LeaseLost,
+    NotJson,
+    RequestRefused,
+    TooLarge,
+)
+from tenure.replies import Unavailable, Unknown
+from tenure.requests import ReadEffects, RecordEffect
+from tests.core.test_handler_outcomes import json
+from tests.core.trampoline_asks import LIMIT, Typed, World, called, driven, pause, started, together
+
+
+@frozen
+class Page:
+    url: str
+    size: int
+
+
+def fetch(url: str) -> Page:
+    return Page(url, len(url))
+
+
+def refetch(url: str) -> Page:
+    raise AssertionError("recorded, so not called")
+
+
+async def fetch_slowly(url: str) -> Page:
+    await pause()
+    return Page(url, len(url))
+
+
+def sized(a: int, b: int) -> int:
+    return a * b
+
+
+def untyped(url: Any) -> Any:
+    return url
+
+
+def effect(ctx: Context, key: str, fn: Callable[..., Any], *args: Any) -> Any:
+    return driven(ctx.effect(key, fn, *args))
+
+
+# --- once ---------------------------------------------------------------------------------------------------------
+
+
+@given(json)
+def test_a_later_attempt_gets_what_the_first_one_got(value: Any) -> None:
+    world, log = started(), list[Any]()
+    first = effect(world.context(), "k", called(log, value), "a", 1)
+    second = effect(world.context(), "k", called(log, "another"), "a", 1)
+    assert first == second == value
+    assert str(first) == str(second)
+    assert log == [("a", 1)]
+
+
+@pytest.mark.parametrize("fn", [fetch, fetch_slowly, partial(fetch), partial(fetch_slowly)])
+def test_typed_results_come_back_as_their_type_both_times(fn: Callable[..., Any]) -> None:
+    world = started()
+    first = effect(world.context(), "k", fn, "abc")
+    assert first == effect(world.context(), "k", fn, "abc") == Page("abc", 3)
+
+
+def test_plain_functions_are_called_where_they_may_block_and_async_ones_awaited() -> None:
+    world = started()
+    ctx = world.context()
+    effect(ctx, "plain", fetch, "a")
+    effect(ctx, "async", fetch_slowly, "b")
+    assert [ask for ask in world.asked if isinstance(ask, CallPlain)] == [CallPlain(fetch, ("a",))]
+
+
+def test_a_plain_function_that_only_calls_an_async_one_is_awaited_as_well() -> None:
+    """A lambda is the short way to bind arguments, and its type is that of an async function."""
+    assert effect(started().context(), "k", lambda: fetch_slowly("abc")) == {"url": "abc", "size": 3}
+
+
+def test_methods_and_partials_are_looked_through() -> None:
+    class Service:
+        async def later(self) -> None:
+            """Nothing."""
+
+        def now(self) -> None:
+            """Nothing."""
+
+    service = Service()
+    assert is_async(service.later)
+    assert is_async(partial(partial(service.later)))
+    assert not is_async(service.now)
+    assert not is_async("text".upper)
+
+
+def test_each_effect_has_a_key_of_its_own() -> None:
+    ctx = started().context()
+    effect(ctx, "a", fetch, "x")
+    with pytest.raises(
+        EffectKeyReused, match="process 'p' used the effect key 'a' twice in one attempt"
+    ) as twice:
+        effect(ctx, "a", fetch, "x")
+    assert (twice.value.process_id, twice.value.key) == ("p", "a")
+    effect(ctx, "b", fetch, "x")
+
+
+def test_a_key_is_in_use_while_its_function_runs() -> None:
+    ctx = started().context()
+    one, two = together(ctx.effect("a", fetch_slowly, "x"), ctx.effect("a", fetch_slowly, "x"))
+    assert one == Page("x", 1)
+    assert isinstance(two, EffectKeyReused)
+
+
+def test_effects_run_concurrently_in_any_order() -> None:
+    world = started()
+    for order in (["a", "b", "c"], ["c", "a", "b"]):
+        ctx = world.context()
+        got = together(*(ctx.effect(key, fetch_slowly, key * 2) for key in order))
+        assert got == [Page(key * 2, 2) for key in order]
+    assert len(world.state.effects) == 3
+
+
+# --- what a changed handler sees ----------------------------------------------------------------------------------
+
+
+def test_a_key_that_was_recorded_for_something_else_is_refused_and_both_are_shown() -> None:
+    world = started()
+    effect(world.context(), "k", fetch, "a")
+    with pytest.raises(EffectMismatch) as mismatch:
+        effect(world.context(), "k", refetch, "a")
+    assert (mismatch.value.reason, mismatch.value.process_id) == ("effect_mismatch", "p")
+    for shown in (
+        "effect 'k'",
+        fingerprint_of(fetch, ("a",)),
+        fingerprint_of(refetch, ("a",)),
+        "needs a new key",
+    ):
+        assert shown in str(mismatch.value)
+    with pytest.raises(EffectMismatch):
+        effect(world.context(), "k", fetch, "b")
+
+
+def test_a_recorded_result_of_another_type_is_refused() -> None:
+    world = started()
+    effect(world.context(), "k", untyped, {"colour": "red"})
+
+    def retyped(url: Any) -> Page:
+        raise AssertionError("recorded, so not called")
+
+    retyped.__qualname__ = untyped.__qualname__
+    with pytest.raises(
+        EffectMismatch, match=r"effect 'k' was recorded as something else .* does not fit Page"
+    ):
+        effect(world.context(), "k", retyped, {"colour": "red"})
+
+
+def test_a_fingerprint_is_the_functions_name_and_its_arguments() -> None:
+    class Thing:
+        def render(self, size: int) -> None:
+            """Nothing."""
+
+    first = fingerprint_of(fetch, ("a", 1))
+    assert first.startswith(f"{__name__}.fetch:")
+    assert first == fingerprint_of(partial(fetch, "a"), (1,)) == fingerprint_of(fetch, ("a", 1))
+    assert fingerprint_of(fetch, (Thing(),)) == fingerprint_of(fetch, (Thing(),))
+    assert fingerprint_of(Thing().render, (1,)) == fingerprint_of(Thing().render, (1,))
+    assert fingerprint_of(partial(sized, a=1, b=2), ()) == fingerprint_of(
+        partial(partial(sized, b=2), a=1), ()
+    )
+    deep: Any = 1
+    for _ in range(200):
+        deep = [deep]
+    seen = [
+        first,
+        *(
+            fingerprint_of(fetch, args)
+            for args in ((), ("a",), ("a", 2), ("a1",), ("a", [1]), (Thing(),), (deep,))
+        ),
+        fingerprint_of(partial(sized, a=1), ()),
+        fingerprint_of(partial(sized, b=1), ()),
+        fingerprint_of(refetch, ("a", 1)),
+        fingerprint_of(Thing().render, (1,)),
+        fingerprint_of("text".upper, ()),
+    ]
+    assert len(set(seen)) == len(seen)
+
+
+def test_a_function_may_have_a_long_name() -> None:
+    def fn() -> int:
+        return 1
+
+    fn.__qualname__ = "x" * 300
+    assert effect(started().context(), "k", fn) == 1
+
+
+# --- when it does not come about ----------------------------------------------------------------------------------
+
+
+def test_nothing_is_recorded_for_a_function_that_raises_and_it_may_be_repeated() -> None:
+    world, log = started(), list[Any]()
+
+    def fails() -> None:
+        raise OSError("no network")
+
+    ctx = world.context()
+    with pytest.raises(OSError, match="no network"):
+        effect(ctx, "k", fails)
+    assert world.state.effects == ()
+    assert effect(ctx, "k", called(log, 5)) == 5
+
+
+def test_a_call_cut_short_after_the_store_had_it_is_repeated_without_calling_the_function() -> None:
+    """Every call may be cancelled; the same key makes repeating it safe."""
+    world, log = started(), list[Any]()
+    ctx = world.context()
+    cut = ctx.effect("k", called(log, 1))
+    while not world.state.effects:
+        cut.send(None)
+    with pytest.raises(InterruptedError):
+        cut.throw(InterruptedError())
+    assert effect(ctx, "k", called(log, 2)) == 1
+    assert log == [()]
+
+
+def cut_while_recording(world: World, ctx: Context, fn: Callable[..., Any], *args: Any) -> RecordEffect:
+    """Cut an effect `k` short while its request is on the way to the store; the request, which may still arrive."""
+    cut = ctx.effect("k", fn, *args)
+    while True:
+        cut.send(None)
+        last = world.asked[-1]
+        if isinstance(last, Act) and isinstance(last.request, RecordEffect):
+            break
+    with pytest.raises(InterruptedError):
+        cut.throw(InterruptedError())
+    return last.request
+
+
+def test_the_first_writer_wins_where_a_call_cut_short_arrives_late() -> None:
+    world, runs, late = started(), list[int](), list[RecordEffect]()
+    ctx = world.context()
+
+    def fn() -> int:
+        runs.append(len(runs) + 1)
+        for request in late:
+            world.store(request)
+        return runs[-1]
+
+    late.append(cut_while_recording(world, ctx, fn))
+    assert effect(ctx, "k", fn) == 1
+    assert runs == [1, 2]
+
+
+def test_another_function_than_the_one_that_arrives_late_is_refused_by_the_store() -> None:
+    world = started()
+    ctx = world.context()
+    late = cut_while_recording(world, ctx, fetch, "a")
+
+    async def another(url: str) -> str:
+        world.store(late)
+        return url
+
+    with pytest.raises(EffectMismatch, match=r"effect 'k' was recorded for .*fetch:.*, asked for .*another:"):
+        effect(ctx, "k", another, "a")
+
+
+def test_a_result_that_is_not_json_is_named_and_not_recorded() -> None:
+    world = started()
+    with pytest.raises(
+        NotJson, match=r"the result of effect 'k' of process 'p' is not JSON at \$: set is no JSON type"
+    ):
+        effect(world.context(), "k", called([], {1}))
+    assert world.state.effects == ()
+
+
+def test_a_result_that_is_too_large_is_named_and_not_recorded() -> None:
+    world = started()
+    with pytest.raises(
+        TooLarge, match=f"the result of effect 'k' of process 'p' takes .* the limit is {LIMIT}"
+    ):
+        effect(world.context(), "k", called([], "x" * LIMIT))
+    assert world.state.effects == ()
+
+
+def test_a_key_that_no_store_takes_is_refused_by_name() -> None:
+    ctx = started().context()
+    wrong: Any = 5
+    with pytest.raises(InvalidValue, match="process 'p': the key of an effect must be a string; it is 5"):
+        effect(ctx, wrong, fetch, "a")
+    with pytest.raises(RequestRefused, match="process 'p': the store refused '': blank"):
+        effect(ctx, "", fetch, "a")
+
+
+# --- who holds the process ----------------------------------------------------------------------------------------
+
+
+def test_a_zombies_effect_is_not_recorded() -> None:
+    world, log = started(), list[Any]()
+    zombie = world.context()
+    world.context()
+    with pytest.raises(LeaseLost, match="no longer holds process 'p'"):
+        effect(zombie, "k", called(log, 1))
+    assert world.state.effects == ()
+
+
+def test_without_leave_neither_is_the_function_called_nor_a_recorded_result_given() -> None:
+    world, log = started(), list[Any]()
+    effect(world.context(), "k", called(log, 1))
+    ctx = world.context()
+    world.lost.add(ctx.fencing_token.token)
+    for key in ("k", "other"):
+        with pytest.raises(LeaseLost):
+            effect(ctx, key, called(log, 2))
+    assert log == [()]
+
+
+# --- the journal --------------------------------------------------------------------------------------------------
+
+
+def reads(world: World) -> list[ReadEffects]:
+    asked = [ask.request for ask in world.asked if isinstance(ask, Submit)]
+    return [request for request in asked if isinstance(request, ReadEffects)]
+
+
+def test_the_first_attempt_has_no_journal_to_read() -> None:
+    world = started()
+    effect(world.context(), "k", fetch, "a")
+    assert reads(world) == []
+
+
+def test_a_journal_of_many_pages_is_read_once() -> None:
+    world = started()
+    first = world.context()
+    for n in range(250):
+        effect(first, f"k{n:03}", untyped, n)
+    second, log = world.context(), list[Any]()
+    for n in range(250):
+        assert effect(second, f"k{n:03}", untyped, n) == n
+    assert log == []
+    assert [read.after for read in reads(world)] == ["", "k099", "k199"]
+    assert len(world.state.effects) == 250
+
+
+def test_a_journal_that_cannot_be_read_is_asked_for_again_as_long_as_the_lease_lasts() -> None:
+    world, log = started(), list[Any]()
+    effect(world.context(), "k", called(log, 1))
+    ctx = world.context()
+    world.trouble.extend([Unavailable("away"), Unknown("no answer")])
+    assert effect(ctx, "k", called(log, 2)) == 1
+    assert len(reads(world)) == 3
+    ctx = world.context()
+    world.trouble.append(Unavailable("away"))
+    world.lost.add(ctx.fencing_token.token)
+    with pytest.raises(LeaseLost):
+        effect(ctx, "k", called(log, 3))
+    assert log == [()]
+    assert world.trouble == type(world.trouble)()
+
+
+def test_a_result_that_the_converter_fails_at_is_raised_as_it_is() -> None:
+    class Broken(Typed):
+        def unstructure(self, value: Any) -> Any:
+            if isinstance(value, Page):
+                raise RuntimeError("a field is missing")
+            return value
+
+    world = started(World.new(Broken()))
+    with pytest.raises(RuntimeError, match="a field is missing"):
+        effect(world.context(), "k", fetch, "a")
