@@ -332,6 +332,7 @@ def test_the_feed_survives_trouble(tmp_path: Path) -> None:
     assert store.wait(seen, 0) == seen
     fault.at = ""
     assert store.wait(seen, PATIENCE).work == 1
+    assert len(fault.opened) == 3  # the requests' connection, the feed's, and the feed's new one
     store.close()
 
 

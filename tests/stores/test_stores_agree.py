@@ -96,7 +96,7 @@ def mostly(good: list[T], bad: list[T]) -> st.SearchStrategy[T]:
 ids = mostly(["a", "b", "c"], ["x", "toolong", "", "\ud800"])
 good_ids = st.sampled_from(["a", "b", "c"])
 kinds = mostly(["k"], ["j"])
-keys = mostly(["1", "2"], ["\0", "toolong"])
+keys = mostly(["1", "2"], ["\0", "\ud800", "toolong"])
 types = mostly(["t"], ["u", "process.x", " "])
 bodies = mostly([NULL, Json("1"), Json('{"a":[1.5,"\u00e9"]}')], [Json('"' + "x" * 30 + '"')])
 times = st.integers(0, 40)

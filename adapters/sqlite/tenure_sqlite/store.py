@@ -186,11 +186,8 @@ class SqliteRegistry:
     def _failed(
         self, error: sqlite3.Error, batch: Sequence[Request], *, committing: bool
     ) -> Sequence[Answer]:
-        tables = self._tables
-        if is_busy(error) and tables is not None:
-            if tables.link.in_transaction:
-                tables.link.execute("ROLLBACK")
-        else:
+        # Closing rolls back. What only waited for the lock, and did not get it, has nothing to roll back.
+        if not is_busy(error) or (self._tables is not None and self._tables.link.in_transaction):
             self._drop()
         return [answer_to(error, self.path, committing=committing)] * len(batch)
 

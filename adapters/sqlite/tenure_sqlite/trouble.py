@@ -8,8 +8,8 @@
 | NOTADB, CORRUPT, FORMAT, READONLY, PERM, AUTH; no such table; CANTOPEN else | StoreUnusable is raised | the same |
 | anything else | a mistake of ours: raised as it is | the same |
 
-A batch of reads is always "before COMMIT". After any trouble but BUSY the connection is dropped, and the next batch
-makes a new one, so that no half-failed state is carried on.
+A batch of reads is always "before COMMIT". After any trouble but waiting for the lock in vain the connection is
+dropped, and the next batch makes a new one, so that no half-failed state is carried on.
 """
 
 from __future__ import annotations

@@ -176,7 +176,9 @@ def a_clients_event_is_appended_once(world: World) -> None:
 def bad_events_are_refused(world: World) -> None:
     """AppendEvent: `process.*` is reserved, names and sizes are bounded, the process must exist."""
     world.register("p")
+    world.reply(AppendEvent("p", "t", NULL, "good"), EventAppended)
     for request, reason in (
+        (AppendEvent("p", "t", NULL, "\ud800"), Reason.BAD_TEXT),
         (AppendEvent("nobody", "t", NULL, "k"), Reason.NOT_FOUND),
         (AppendEvent("p", "process.ended", NULL, "k"), Reason.RESERVED_EVENT),
         (AppendEvent("p", " ", NULL, "k"), Reason.BLANK),

@@ -294,6 +294,7 @@ def an_event_is_appended_once_per_key(world: World) -> None:
 def an_undeclared_or_reserved_event_is_refused(world: World) -> None:
     """EmitEvent: only types that the registration lists; `process.*` is the registry's own."""
     fence = world.started(emits=("progress",))
+    world.reply(EmitEvent(fence, "progress", NULL, "good"), EventAppended)
     world.refused(EmitEvent(fence, "surprise", NULL, "k"), Reason.UNDECLARED_EVENT)
     world.refused(EmitEvent(fence, "process.ended", NULL, "k"), Reason.RESERVED_EVENT)
     world.refused(EmitEvent(fence, "", NULL, "k"), Reason.BLANK)
