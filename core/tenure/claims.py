@@ -6,38 +6,36 @@ from tenure.instants import StoreTime
 from tenure.limits import Limits
 from tenure.process import ClaimId, External, Fence, Record, Work
 from tenure.replies import Grant, Reason, Refused
-from tenure.requests import Claim, ClaimFilter
+from tenure.requests import ClaimFilter
 from tenure.values import changed
 
 
-def claimable(record: Record, wanted: ClaimFilter, clock: StoreTime) -> bool:
+def claimable(record: Record, wanted: ClaimFilter, clock: StoreTime, limits: Limits) -> bool:
     """Whether ClaimNext may grant the row (CONTRACT §4, S3)."""
     now = record.now(clock)
     return (
         record.outcome is None
         and isinstance(record.registration.input, Work)
         and not record.live(now)
-        and record.ready_at <= now
+        and free_at(record, limits) <= now
         and record.registration.provenance.host_profile_id in ("", wanted.profile)
         and record.registration.input.kind in wanted.kinds
         and record.registration.id not in wanted.exclude
     )
 
 
-def grant(record: Record, claim: ClaimId, ttl: int, clock: StoreTime, number: int, limits: Limits) -> Record:
+def grant(record: Record, claim: ClaimId, ttl: int, clock: StoreTime, number: int) -> Record:
     """The row after an accepted claim. A claim over an expired holder is a take-over, and counted as one (S20)."""
     now = record.now(clock)
     lost = record.lost + 1 if record.held else record.lost
-    expires = StoreTime(now + ttl)
     return changed(
         record,
         version=number,
         changed_at=now,
-        ready_at=StoreTime(expires + takeover_wait(lost + 1, limits)),
         token=number,
         claim=claim,
         held=True,
-        expires_at=expires,
+        expires_at=StoreTime(now + ttl),
         claims=record.claims + 1,
         lost=lost,
     )
@@ -48,7 +46,16 @@ def lease_of(record: Record, claim: ClaimId) -> Grant:
     return Grant(Fence(record.id, claim, record.token), record)
 
 
-def refuse_claim(record: Record | None, claim: Claim, clock: StoreTime) -> Refused | None:
+def free_at(record: Record, limits: Limits) -> StoreTime:
+    """When a row that has not ended may next be claimed: `ready_at`, or, where somebody holds it, its expiry and the
+    wait that the next take-over owes. Its place in the order stays that of `ready_at`, so what a lost worker held is
+    not queued anew."""
+    if not record.held:
+        return record.ready_at
+    return StoreTime(record.expires_at + takeover_wait(record.lost + 1, limits))
+
+
+def refuse_claim(record: Record | None, clock: StoreTime, limits: Limits) -> Refused | None:
     """Why a claim of one process is refused, or None: the row can be granted (S3)."""
     if record is None:
         return Refused(Reason.NOT_FOUND)
@@ -59,7 +66,7 @@ def refuse_claim(record: Record | None, claim: Claim, clock: StoreTime) -> Refus
         return Refused(Reason.EXTERNAL)
     if record.live(now):
         return Refused(Reason.HELD)
-    if record.ready_at > now:
+    if free_at(record, limits) > now:
         return Refused(Reason.NOT_READY)
     return None
 

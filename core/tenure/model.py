@@ -215,7 +215,7 @@ def _claim(tables: Tables, request: Claim, clock: StoreTime) -> Answer:
     if repeated is not None:
         return repeated
     record = tables.record(request.process_id)
-    refused = refuse_claim(record, request, clock)
+    refused = refuse_claim(record, clock, tables.limits)
     if refused or record is None:
         return refused or Refused(Reason.NOT_FOUND)
     return _granted(tables, [record], request.claim, request.ttl, clock)
@@ -240,7 +240,7 @@ def _repeated(tables: Tables, claim: ClaimId, clock: StoreTime) -> Answer | None
 def _granted(tables: Tables, rows: Sequence[Record], claim: ClaimId, ttl: int, clock: StoreTime) -> Answer:
     grants: list[Grant] = []
     for row in rows:
-        after = grant(row, claim, ttl, clock, tables.next_number(), tables.limits)
+        after = grant(row, claim, ttl, clock, tables.next_number())
         lease = lease_of(after, claim)
         tables.write(row, Decision(Succeeded(Claimed((lease,), tables.epoch)), after))
         grants.append(lease)
@@ -328,7 +328,7 @@ class _Draft:
         )
 
     def candidates(self, wanted: ClaimFilter, limit: int, clock: StoreTime) -> Sequence[Record]:
-        found = [r for r in self.state.records if claimable(r, wanted, clock)]
+        found = [r for r in self.state.records if claimable(r, wanted, clock, self.limits)]
         return sorted(found, key=lambda r: (r.ready_at, r.seq))[:limit]
 
     def carrying(self, claim: ClaimId) -> Sequence[Record]:

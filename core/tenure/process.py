@@ -151,8 +151,8 @@ class Record:
     """One row of the registry.
 
     `token` and `claim` stay after release and completion, so that replays are recognised; `held` says whether there
-    is a holder. `ready_at` is when the row may next be claimed: while it is held, the expiry and the wait that a
-    take-over owes. `cancel` is None, or the reason of the first request (perhaps empty). `changed_at` is the store
+    is a holder. `ready_at` is when the row may first be claimed, or again after a release, and its place in the order
+    of claims. `cancel` is None, or the reason of the first request (perhaps empty). `changed_at` is the store
     time of the last accepted change; of a row that ended, when it ended.
     """
 

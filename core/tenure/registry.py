@@ -17,7 +17,6 @@ from typing import Any, TypeAlias
 from attrs import frozen
 
 from tenure.canonical import Json, canonical
-from tenure.claims import takeover_wait
 from tenure.instants import StoreTime
 from tenure.limits import Limits, bad_event, bad_name, bad_outcome, bad_text, too_large
 from tenure.process import (
@@ -125,8 +124,7 @@ def _renew(record: Record | None, request: Renew, moment: Moment) -> Decision:
     if not record.live(now):
         return _FENCED
     expires = StoreTime(max(record.expires_at, now + request.ttl))
-    ready = StoreTime(expires + takeover_wait(record.lost + 1, moment.limits))
-    after = changed(record, version=moment.number, changed_at=now, expires_at=expires, ready_at=ready)
+    after = changed(record, version=moment.number, changed_at=now, expires_at=expires)
     return Decision(Succeeded(Renewed(_stamp(after), expires, record.cancel)), after)
 
 
@@ -148,8 +146,7 @@ def _record_effect(record: Record | None, request: RecordEffect, moment: Moment)
     refused = refused or too_large(request.result, moment.limits)
     if refused:
         return Decision(refused)
-    ready = StoreTime(record.expires_at + takeover_wait(1, moment.limits))
-    after = changed(record, version=moment.number, changed_at=now, ready_at=ready, lost=0)
+    after = changed(record, version=moment.number, changed_at=now, lost=0)
     effect = Effect(record.id, request.key, request.fingerprint, request.result, fence.token, moment.number)
     return Decision(Succeeded(EffectRecorded(_stamp(after), effect.result)), after, effect=effect)
 

@@ -98,7 +98,7 @@ class Machines:
         for _ in range(claim.limit):
             token = next(self.tokens)
             row = Record(registration(token, "noop"), token, token, StoreTime(0), StoreTime(0))
-            held = grant(row, claim.claim, claim.ttl, StoreTime(0), token, tenure.Limits())
+            held = grant(row, claim.claim, claim.ttl, StoreTime(0), token)
             grants.append(lease_of(held, claim.claim))
         for opening in self.router.answered(sent[0].id, Succeeded(Claimed(tuple(grants), 1)), Instant(0)):
             assert isinstance(opening, OpenSession)

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from attrs import define, field
 
-from tenure.claims import claimable, makes_work
+from tenure.claims import claimable, free_at, makes_work
 from tenure.instants import StoreTime
 from tenure.limits import Limits
 from tenure.model import listed
@@ -27,9 +27,17 @@ from tenure.requests import ClaimFilter, List
 
 
 class Waiting(NamedTuple):
-    """An entry of a ready heap; stale once its row has another `ready_at`, ended, or went."""
+    """An entry of a ready heap; stale once its row is held, has another `ready_at`, ended, or went."""
 
     ready_at: int
+    seq: int
+    process_id: str
+
+
+class Expiring(NamedTuple):
+    """An entry of an expiring heap: a held row, and when it may be taken over; stale once that changed."""
+
+    free_at: int
     seq: int
     process_id: str
 
@@ -61,6 +69,9 @@ class MemoryTables:
     ended: list[tuple[int, str]] = field(factory=list[tuple[int, str]])
     flagged: set[str] = field(factory=set[str])
     ready: dict[tuple[str, str], list[Waiting]] = field(factory=dict[tuple[str, str], list[Waiting]])
+    """What nobody holds, by (kind, profile)."""
+    expiring: dict[tuple[str, str], list[Expiring]] = field(factory=dict[tuple[str, str], list[Expiring]])
+    """What somebody holds; a claim moves what has expired over to `ready`, under its old place in the order."""
     logs: dict[str, list[Event]] = field(factory=dict[str, list[Event]])
     keys: dict[str, dict[str, Event]] = field(factory=dict[str, dict[str, Event]])
     journal: dict[str, dict[str, Effect]] = field(factory=dict[str, dict[str, Effect]])
@@ -117,7 +128,7 @@ class MemoryTables:
             self.ended.append((after.version, name))
             self.flagged.discard(name)
         else:
-            if before is None or before.ready_at != after.ready_at:
+            if before is None or not _same_place(before, after):
                 self._await(after)
             if after.cancel is not None:
                 self.flagged.add(name)
@@ -157,22 +168,49 @@ class MemoryTables:
         wanted = record.registration.input
         if isinstance(wanted, Work):
             place = (wanted.kind, record.registration.provenance.host_profile_id)
-            heap = self.ready.setdefault(place, [])
-            heappush(heap, Waiting(record.ready_at, record.seq, record.id))
-            if len(heap) > 2 * len(self.records) + SLACK:
-                heap[:] = sorted({entry for entry in heap if self._current(entry)})
+            most = 2 * len(self.records) + SLACK
+            if record.held:
+                held = self.expiring.setdefault(place, [])
+                heappush(held, Expiring(free_at(record, self.limits), record.seq, record.id))
+                if len(held) > most:
+                    held[:] = sorted({entry for entry in held if self._held(entry)})
+            else:
+                heap = self.ready.setdefault(place, [])
+                heappush(heap, Waiting(record.ready_at, record.seq, record.id))
+                if len(heap) > most:
+                    heap[:] = sorted({entry for entry in heap if self._current(entry, None)})
 
-    def _current(self, entry: Waiting) -> Record | None:
+    def _held(self, entry: Expiring) -> Record | None:
         record = self.records.get(entry.process_id)
-        if record is None or record.outcome is not None:
+        if record is None or record.outcome is not None or record.seq != entry.seq or not record.held:
             return None
-        return record if record.seq == entry.seq and record.ready_at == entry.ready_at else None
+        return record if free_at(record, self.limits) == entry.free_at else None
+
+    def _current(self, entry: Waiting, horizon: int | None) -> Record | None:
+        """The row that the entry stands for; a held one only where it is free by `horizon`."""
+        record = self.records.get(entry.process_id)
+        if record is None or record.outcome is not None or record.seq != entry.seq:
+            return None
+        if record.held and (horizon is None or free_at(record, self.limits) > horizon):
+            return None
+        return record if record.ready_at == entry.ready_at else None
+
+    def _expire(self, place: tuple[str, str], horizon: int) -> None:
+        """Let what was lost by its holder stand in line again, where it stood before."""
+        held = self.expiring.get(place, [])
+        while held and held[0].free_at <= horizon:
+            record = self._held(entry := heappop(held))
+            if record is not None:
+                self._undo.append(partial(heappush, held, entry))
+                heappush(self.ready.setdefault(place, []), Waiting(record.ready_at, record.seq, record.id))
 
     def candidates(self, wanted: ClaimFilter, limit: int, clock: StoreTime) -> Sequence[Record]:
-        places = {(kind, profile) for kind in wanted.kinds for profile in ("", wanted.profile)}
-        heaps = [heap for heap in (self.ready.get(place) for place in sorted(places)) if heap]
+        places = sorted({(kind, profile) for kind in wanted.kinds for profile in ("", wanted.profile)})
         # A row's store time is the clock or its own last change, whichever is later: no row is ready after both.
         horizon = max(clock, self.latest)
+        for place in places:
+            self._expire(place, horizon)
+        heaps = [heap for heap in (self.ready.get(place) for place in places) if heap]
         heads = [(heap[0], index) for index, heap in enumerate(heaps) if heap[0].ready_at <= horizon]
         heapify(heads)
         found: list[Record] = []
@@ -182,11 +220,11 @@ class MemoryTables:
             entry, index = heappop(heads)
             heap = heaps[index]
             heappop(heap)
-            record = self._current(entry) if entry != last else None
+            record = self._current(entry, horizon) if entry != last else None
             if record is not None:
                 last = entry
                 taken.append((heap, entry))
-                if claimable(record, wanted, clock):
+                if claimable(record, wanted, clock, self.limits):
                     found.append(record)
             if heap and heap[0].ready_at <= horizon:
                 heappush(heads, (heap[0], index))
@@ -267,6 +305,16 @@ class MemoryTables:
     def fence_log(self, limit: int) -> FenceLogRead:
         kept = self.notes[-self.limits.fence_log :] if self.limits.fence_log else []
         return FenceLogRead(tuple(reversed(kept[-limit:])), self.noted)
+
+
+def _same_place(before: Record, after: Record) -> bool:
+    """Whether the row stands in line where it stood, and its take-over is due when it was."""
+    return (
+        before.ready_at == after.ready_at
+        and before.held == after.held
+        and before.expires_at == after.expires_at
+        and before.lost == after.lost
+    )
 
 
 def _following(order: list[tuple[int, str]], after: int) -> Iterator[tuple[int, str]]:

@@ -7,7 +7,9 @@ from functools import lru_cache
 from typing import Any
 
 from tenure.canonical import NULL, Json
+from tenure.claims import free_at
 from tenure.instants import StoreTime
+from tenure.limits import Limits
 from tenure.process import (
     Cancelled,
     ClaimId,
@@ -104,19 +106,19 @@ def inserted_input(record: Record) -> Row:
 
 MOVE = """
 UPDATE processes SET version = ?, changed_at = ?, ready_at = ?, token = ?, claim_owner = ?, claim_n = ?, held = ?,
-  expires_at = ?, cancel = ?, claims = ?, lost = ?, events = ? WHERE seq = ?
+  expires_at = ?, cancel = ?, claims = ?, lost = ?, events = ?, free_at = ? WHERE seq = ?
 """
 END = """
 UPDATE processes SET version = ?, changed_at = ?, ready_at = ?, token = ?, claim_owner = ?, claim_n = ?, held = ?,
   expires_at = ?, cancel = ?, claims = ?, lost = ?, events = ?, status = ?, result = ?, control = ?, ended_by = ?,
   authority = ? WHERE seq = ?
 """
-TOUCH = "UPDATE processes SET version = ?, changed_at = ?, cancel = ?, lost = ?, events = ? WHERE seq = ?"
+TOUCH = "UPDATE processes SET version = ?, changed_at = ?, cancel = ?, events = ? WHERE seq = ?"
 """Where neither `ready_at` nor the lease changed: an event, an effect, a cancel flag."""
 
 
-def moved(record: Record) -> Row:
-    return (*_held(record), record.seq)
+def moved(record: Record, limits: Limits) -> Row:
+    return (*_held(record), free_at(record, limits) if record.held else None, record.seq)
 
 
 def ended(record: Record) -> Row:
@@ -124,7 +126,7 @@ def ended(record: Record) -> Row:
 
 
 def touched(record: Record) -> Row:
-    return record.version, record.changed_at, record.cancel, record.lost, record.events, record.seq
+    return record.version, record.changed_at, record.cancel, record.events, record.seq
 
 
 def same_place(before: Record, after: Record) -> bool:
@@ -134,6 +136,7 @@ def same_place(before: Record, after: Record) -> bool:
         and before.expires_at == after.expires_at
         and before.held == after.held
         and before.claims == after.claims
+        and before.lost == after.lost
     )
 
 

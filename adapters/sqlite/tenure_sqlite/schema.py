@@ -27,6 +27,7 @@ TABLES = (
       version INTEGER NOT NULL,
       changed_at INTEGER NOT NULL,              -- store time, ms
       ready_at INTEGER NOT NULL,
+      free_at INTEGER,                          -- while it is held: when it may be taken over
       token INTEGER NOT NULL,
       claim_owner TEXT,
       claim_n INTEGER,
@@ -45,10 +46,12 @@ TABLES = (
       CHECK (status IS NULL OR held = 0)
     ) STRICT
     """,
-    # What ClaimNext walks, from its head; a row that ended is not in it.
+    # What ClaimNext walks, from its head: what nobody holds, and what its holder lost.
     """
-    CREATE INDEX ready ON processes (kind, profile, ready_at, seq) WHERE status IS NULL AND kind IS NOT NULL
+    CREATE INDEX ready ON processes (kind, profile, ready_at, seq)
+      WHERE status IS NULL AND kind IS NOT NULL AND held = 0
     """,
+    "CREATE INDEX expiring ON processes (kind, profile, free_at) WHERE held = 1",
     "CREATE INDEX ended ON processes (version, changed_at) WHERE status IS NOT NULL",
     "CREATE INDEX cancels ON processes (claim_owner, seq) WHERE held = 1 AND cancel IS NOT NULL",
     "CREATE INDEX owned ON processes (owner_scope, seq) WHERE owner_scope <> ''",

@@ -128,7 +128,7 @@ class SqliteTables:
             many(rows.INSERT, map(rows.inserted, new))
             many(rows.INSERT_INPUT, map(rows.inserted_input, new))
         if moved:
-            many(rows.MOVE, map(rows.moved, moved))
+            many(rows.MOVE, [rows.moved(record, self.limits) for record in moved])
         if ended:
             many(rows.END, map(rows.ended, ended))
         if touched:
@@ -223,7 +223,7 @@ class SqliteTables:
             if len(found) == limit:
                 break
             record = rows.record_from(row)
-            if claimable(record, wanted, clock):
+            if claimable(record, wanted, clock, self.limits):
                 if self._reading:
                     raise NeedsWrite
                 self._rows[record.id] = record
@@ -235,16 +235,24 @@ class SqliteTables:
     def _heads(self, wanted: ClaimFilter, clock: StoreTime) -> Iterator[sqlite3.Cursor]:
         # A row's store time is the clock or its own last change, whichever is later: `latest` bounds the index's
         # range, and the row's own change is the second test. `claimable` judges again, by the law.
-        query = f"""
+        free = f"""
             {rows.SELECT} FROM processes p INDEXED BY ready CROSS JOIN inputs i ON i.seq = p.seq
-            WHERE p.kind = ?1 AND p.profile = ?2 AND p.status IS NULL
+            WHERE p.kind = ?1 AND p.profile = ?2 AND p.status IS NULL AND p.held = 0
               AND p.ready_at <= max(?3, ?4) AND p.ready_at <= max(?3, p.changed_at)
+            ORDER BY p.ready_at, p.seq
+        """
+        # What was lost stands in line where it stood before; these are few, so that they may be sorted.
+        lost = f"""
+            {rows.SELECT} FROM processes p INDEXED BY expiring CROSS JOIN inputs i ON i.seq = p.seq
+            WHERE p.kind = ?1 AND p.profile = ?2 AND p.held = 1
+              AND p.free_at <= max(?3, ?4) AND p.free_at <= max(?3, p.changed_at)
             ORDER BY p.ready_at, p.seq
         """
         for kind in sorted(set(wanted.kinds)):
             for profile in sorted({"", wanted.profile}):
                 if not text_fault(kind + profile):
-                    yield self.link.execute(query, (kind, profile, clock, self.latest))
+                    for query in (free, lost):
+                        yield self.link.execute(query, (kind, profile, clock, self.latest))
 
     def carrying(self, claim: ClaimId) -> Sequence[Record]:
         self._write_rows()

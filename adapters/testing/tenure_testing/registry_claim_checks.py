@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tenure.canonical import NULL
+from tenure.claims import free_at
 from tenure.limits import Limits
 from tenure.process import ClaimId, Fence, Record
 from tenure.replies import Claimed, Reason, Registered, Released
@@ -182,8 +183,8 @@ def take_overs_wait_longer_each_time(world: World) -> None:
     for k in range(1, 11):
         row = world.record("p")
         wait = 0 if k == 1 else min(limits.takeover_cap, limits.takeover_wait << (k - 2))
-        expect(row.ready_at, row.expires_at + wait, f"when take-over {k} may come")
-        world.clock.now = row.ready_at - 1
+        expect(free_at(row, limits), row.expires_at + wait, f"when take-over {k} may come")
+        world.clock.now = row.expires_at + wait - 1
         expect(world.claim_ids("x", k), [], f"before take-over {k}")
         world.clock.now += 1
         (grant,) = world.claim("x", k)
@@ -199,9 +200,19 @@ def a_renewal_keeps_the_take_over_wait(world: World) -> None:
     world.ask(Renew(grant.fence, TTL))
     row = world.record("p")
     expect(
-        (row.expires_at, row.ready_at),
+        (row.expires_at, free_at(row, Limits())),
         (world.clock.now + TTL, world.clock.now + TTL + Limits().takeover_wait),
     )
+
+
+def what_was_lost_keeps_its_place(world: World) -> None:
+    """ClaimNext: a row whose holder was lost is first in the order again, not behind what came since (L1)."""
+    world.started()
+    world.clock.now += 1
+    world.register("later")
+    world.clock.now += TTL
+    world.register("last")
+    expect(world.claim_ids("x", 1, 2), ["p", "later"])
 
 
 def progress_resets_the_lost_counter(world: World) -> None:
@@ -212,8 +223,8 @@ def progress_resets_the_lost_counter(world: World) -> None:
     effect = RecordEffect(grant.fence, "e", "f", NULL)
     world.ask(effect)
     row = world.record("p")
-    expect((row.lost, row.ready_at), (0, row.expires_at))
-    world.clock.now = row.ready_at
+    expect((row.lost, free_at(row, Limits())), (0, row.expires_at))
+    world.clock.now = row.expires_at
     (grant,) = world.claim("y", 1)
     expect(grant.record.lost, 1)
     world.ask(RecordEffect(grant.fence, "e", "f", NULL))
@@ -298,6 +309,7 @@ CLAIM_CHECKS = (
     a_single_claim_follows_the_same_rules,
     take_overs_wait_longer_each_time,
     a_renewal_keeps_the_take_over_wait,
+    what_was_lost_keeps_its_place,
     progress_resets_the_lost_counter,
     tokens_and_versions_only_grow,
     bad_claims_are_refused,
