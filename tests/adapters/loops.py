@@ -64,6 +64,10 @@ class Host(ABC):
     def run(self, main: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Run it on a new loop."""
 
+    def abandon(self, main: Callable[[], Coroutine[Any, Any, object]]) -> None:
+        """Run it on a new loop that is closed without further ado."""
+        self.run(main)
+
     @abstractmethod
     async def pause(self) -> None:
         """Let others run, for an instant."""
@@ -108,6 +112,13 @@ class AsyncioHost(Host):
 
     def run(self, main: Callable[[], Coroutine[Any, Any, T]]) -> T:
         return asyncio.run(main())
+
+    def abandon(self, main: Callable[[], Coroutine[Any, Any, object]]) -> None:
+        loop = asyncio.new_event_loop()
+        try:
+            loop.run_until_complete(main())
+        finally:
+            loop.close()
 
     async def pause(self) -> None:
         await asyncio.sleep(0.002)

@@ -64,6 +64,9 @@ SLACK = 1_000
 GET_TIMEOUT = 30.0
 """Seconds for which a wait for an end puts up with a store that does not answer."""
 
+FIRST_LOOK = nanos(1.0)
+"""A wait whose time is over before the store answered its first look gets so much more: `timeout=0` asks, and goes."""
+
 
 @define(eq=False)
 class _Pending:
@@ -94,8 +97,10 @@ class Driver:
         self._pending: dict[int, _Pending] = {}
         self._timers: list[tuple[Instant, int, int]] = []
         self._retries: dict[int, _Pending] = {}
-        self._waiting: dict[str, dict[int, Instant | None]] = {}
+        self._waiting: dict[str, set[int]] = {}
         self._waiter_of: dict[int, str] = {}
+        self._unseen: set[int] = set()
+        self._late: set[int] = set()
         self._endings = _Endings()
         self._cursor = Cursor()
         self._told = False
@@ -207,21 +212,23 @@ class Driver:
         pending.pause = min(pending.pause * 2, MAX_RETRY)
 
     def _replied(self, pending: _Pending, answer: Answer) -> None:
+        ask, value = pending.ask, answer if not pending.waits or not _running(answer) else None
         if pending.waits:
-            if pending.ask not in self._waiter_of or (isinstance(answer, Succeeded) and _running(answer)):
+            if ask not in self._waiter_of or (value is None and ask not in self._late):
+                self._unseen.discard(ask)
                 return  # told already, or not over yet
-            self._forget_waiter(pending.ask)
-        self._loop.append(Reply(pending.ask, answer))
+            self._forget_waiter(ask)
+        self._loop.append(Reply(ask, value))
 
     # --- those who wait for an end --------------------------------------------------------------------------------
 
     def _wait(self, ask: int, what: AwaitEnd, now: Instant) -> None:
         """Read the cursor, then the state, then wait: nothing that ends in between is missed (K17)."""
-        deadline = None if what.timeout is None else after(now, nanos(what.timeout))
-        self._waiting.setdefault(what.process_id, {})[ask] = deadline
+        self._waiting.setdefault(what.process_id, set()).add(ask)
         self._waiter_of[ask] = what.process_id
-        if deadline is not None:
-            heappush(self._timers, (deadline, ask, 2))
+        self._unseen.add(ask)
+        if what.timeout is not None:
+            heappush(self._timers, (after(now, nanos(what.timeout)), ask, 2))
         if not self._endings.known and self._endings.call is None:
             self._read_endings(_FAR)
         self._look(ask, what.process_id, now)
@@ -233,8 +240,10 @@ class Driver:
         process_id = self._waiter_of.pop(ask, None)
         if process_id is None:
             return
+        self._unseen.discard(ask)
+        self._late.discard(ask)
         others = self._waiting[process_id]
-        del others[ask]
+        others.remove(ask)
         if not others:
             del self._waiting[process_id]
 
@@ -264,7 +273,7 @@ class Driver:
         if len(found) == PAGE:
             endings.seen, endings.stale = found[-1][0], True
         for _, process_id in found:
-            for ask in self._waiting.get(process_id, {}):
+            for ask in self._waiting.get(process_id, ()):
                 self._look(ask, process_id, now)
 
     # --- time -----------------------------------------------------------------------------------------------------
@@ -278,6 +287,9 @@ class Driver:
                     self._replied(pending, Unknown("no answer in time"))
             elif kind == 1:
                 self._send(self._retries.pop(key))
+            elif key in self._unseen and key not in self._late:
+                self._late.add(key)
+                heappush(self._timers, (after(now, FIRST_LOOK), key, 2))
             elif key in self._waiter_of:
                 self._forget_waiter(key)
                 self._loop.append(Reply(key, None))
@@ -347,5 +359,6 @@ class _Endings:
     poll_at: Instant = Instant(0)
 
 
-def _running(answer: Succeeded) -> bool:
-    return isinstance(answer.reply, Got) and answer.reply.record.outcome is None
+def _running(answer: Answer) -> bool:
+    reply = answer.reply if isinstance(answer, Succeeded) else None
+    return isinstance(reply, Got) and reply.record.outcome is None
