@@ -168,6 +168,8 @@ held: dict[str, SearchStrategy[Any]] = {
     "flight": flights,
     "queue": queues,
 }
+# After a loss nothing is on its way any more.
+lost: dict[str, SearchStrategy[Any]] = {**held, "flight": st.none(), "queue": st.just(())}
 reasons_to_stop = st.sampled_from(
     [reason for reason in t.StopReason if reason is not t.StopReason.LEASE_LOST]
 )
@@ -190,8 +192,8 @@ STATES: dict[type, SearchStrategy[Any]] = {
     ),
     t.Completing: st.builds(t.Completing, **held, outcome=outcomes),
     t.Releasing: st.builds(t.Releasing, **held),
-    t.LeaseLost: st.builds(t.LeaseLost, **held, stopped=instants),
-    t.Detached: st.builds(t.Detached, **held),
+    t.LeaseLost: st.builds(t.LeaseLost, **lost, stopped=instants),
+    t.Detached: st.builds(t.Detached, **lost),
     t.AlreadyTerminal: st.builds(t.AlreadyTerminal, names),
     t.ClaimRefused: st.builds(t.ClaimRefused, names, reasons),
     t.Ended: st.builds(t.Ended, names, st.sampled_from(t.End)),

@@ -8,10 +8,10 @@ from itertools import count
 
 from tenure import attempt
 from tenure import attempt_types as t
-from tenure.attempt_opening import begin, claim_one
+from tenure.attempt_opening import claim_one
 from tenure.instants import Instant
 from tenure.process import ClaimId, Outcome
-from tenure.replies import Answer, Grant
+from tenure.replies import Answer
 from tenure.requests import Claim, EmitEvent, RecordEffect
 from tenure.router import Router, answer_event
 from tenure.worker_types import WorkerTerms
@@ -21,7 +21,7 @@ OWNER = "us"
 
 
 class Alone:
-    """One attempt machine, begun by a single claim or by a grant. Jitter is 0."""
+    """One attempt machine, begun by a single claim. Jitter is 0."""
 
     def __init__(self, terms: t.Terms) -> None:
         self.terms = terms
@@ -33,9 +33,6 @@ class Alone:
         tag = self.next_id()
         request = Claim(ClaimId(OWNER, tag), process_id, self.terms.timings.ttl_ms)
         return self._moved(claim_one(self.terms, request, t.Tick(now=now, tag=tag)))
-
-    def begin(self, grant: Grant, now: Instant) -> list[t.Command]:
-        return self._moved(begin(self.terms, grant, 1, now, t.Tick(now=now, tag=self.next_id())))
 
     def answered(self, call: int, answer: Answer, now: Instant) -> list[t.Command]:
         return self.feed(answer_event(call, answer, now, self.next_id(), 0))

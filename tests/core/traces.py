@@ -10,7 +10,7 @@ The words, by what they move (`[...]` may be left out):
     register P [kind=k owner=s profile=x emits=a,b delay=2s external]     cancel P [why]      row P      events P
     other worker claims P [for 30s] | completes P | releases P           store limits payload=100
     terms [max_run=4s max_lost=2 profile=x kinds=a,b tier_fault=... limit=n]
-    claim P | grant P                 one attempt by itself, by a single claim or by a grant that is there
+    claim P                           one attempt by itself, by a single claim
     worker max_running=N              a whole worker, which claims by itself
     at 5s | worker clock 5s | store +5s | tick                  both clocks to 5 s, ours alone, the store's alone
     running P | worker running P      for short: register, claim or worker max_running=1, deliver, session opens
@@ -36,8 +36,6 @@ from attrs import evolve
 
 from tenure import attempt_types as t
 from tenure.canonical import canonical, digest
-from tenure.claims import grant as granted
-from tenure.claims import lease_of
 from tenure.errors import Misuse
 from tenure.instants import NANOS_PER_SECOND, Instant, StoreTime
 from tenure.limits import Limits
@@ -224,20 +222,6 @@ class World(Scene):
     def claim(self, name: str) -> None:
         self.machine = self.machine if isinstance(self.machine, Alone) else Alone(self.terms)
         self.did(self.machine.claim(name, self.now))
-
-    @word(r"grant (\S+)")
-    def grant(self, name: str) -> None:
-        """What the store does not do by itself: rows that it would refuse can be granted here too."""
-        record = self.record(name)
-        assert record is not None
-        machine = Alone(self.terms)
-        self.machine = machine
-        claim = ClaimId(OWNER, 1_000)
-        ttl, number = self.terms.timings.ttl_ms, self.model.number + 1
-        after = granted(record, claim, ttl, self.clock, number, self.model.limits)
-        rows = tuple(after if known.id == name else known for known in self.model.records)
-        self.model = evolve(self.model, number=number, records=rows)
-        self.did(machine.begin(lease_of(after, claim), self.now))
 
     @word(r"running (\S+)")
     def running(self, name: str) -> None:
