@@ -64,6 +64,9 @@ def code_of(error: TenureError) -> int:
 class Commands(click.Group):
     """A group in which trouble is one sentence and an exit code, never a traceback: it was the user's to hear of."""
 
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)  # as they were added, which is how they are used
+
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)

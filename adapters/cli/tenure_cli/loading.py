@@ -6,6 +6,7 @@ import os
 import sys
 import traceback
 from importlib import import_module
+from types import ModuleType
 
 import click
 
@@ -66,5 +67,6 @@ def _said(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}{place}"
 
 
-def _apps_of(module: object) -> list[str]:
-    return sorted(name for name, value in vars(module).items() if isinstance(value, App)) if module else []
+def _apps_of(found: object) -> list[str]:
+    members = vars(found) if isinstance(found, ModuleType) else {}
+    return sorted(name for name, value in members.items() if isinstance(value, App))

@@ -95,7 +95,7 @@ def show(process_id: str, url: str, as_json: bool) -> None:
         return
     for name in ("changed_at", "expires_at", "ready_at"):
         shape[name] = None if shape[name] is None else _moment(shape[name])
-    for line in _columns([(name, _value(value)) for name, value in shape.items() if value is not None]):
+    for line in _columns([(name, _value(value)) for name, value in shape.items() if value not in (None, "")]):
         data(line)
 
 

@@ -92,12 +92,16 @@ def run_worker(
     """Drive the application's processes until a signal asks for the end; the exit code.
 
     Exit 0 after a clean drain. After any other end handlers may still run in threads that would be waited for, so
-    that this never returns then: 1 after a crash or a drain that left handlers behind, 4 for an unusable store.
+    that this never returns then: 1 after a crash or a drain that left handlers behind, 4 for a store that became
+    unusable. Raises what opening the worker raises: nothing runs yet.
     """
     signals = Signals()
+    opened = False
 
     async def body(open_worker: Callable[..., Any]) -> int:
+        nonlocal opened
         async with open_worker(app, url, **options) as worker:
+            opened = True
             signals.attach(worker)
             when_ready(worker)
             left: int = await worker.finished()
@@ -119,6 +123,8 @@ def run_worker(
 
         return asyncio.run(body(opener))
     except BaseException as error:
+        if not opened:
+            raise
         _said_and_left(error)
 
 

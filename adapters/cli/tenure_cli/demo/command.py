@@ -67,7 +67,7 @@ def demo(ctx: click.Context, url: str | None, files: int | None, as_json: bool) 
         tell(f"files of the workers: {folder}")
         input_ = library(files)
         tell(input_.said)
-        with _alone(folder):
+        with alone(folder):
             _play(store, url, folder, input_)
             evidence = gather(store, folder, KIND)
     finally:
@@ -122,7 +122,7 @@ def _folder(url: str) -> Path:
 
 
 @contextmanager
-def _alone(folder: Path) -> Generator[None]:
+def alone(folder: Path) -> Generator[None]:
     """Nobody else runs the demo on this store: two would wait for one another's workers."""
     held = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o644)
     try:

@@ -63,7 +63,9 @@ class Scene:
     # --- the acts -------------------------------------------------------------------------------------------------
 
     def _start(self, loop: str) -> Worker:
-        return self._children.start(f"{self._run}-{len(self._children.workers) + 1}", loop)
+        worker = self._children.start(f"{self._run}-{len(self._children.workers) + 1}", loop)
+        self._shown.say(f"worker {worker.name} started on {loop}, process {worker.pid}")
+        return worker
 
     def _register(self, library: Library, known: list[Record]) -> None:
         wanted = missing(library, known)
@@ -85,11 +87,11 @@ class Scene:
         self._gone.add(doomed.name)
         self._killed.add(doomed.name)
         doomed.send(signal.SIGKILL)
-        other = self._start("trio")
         self._shown.say(
-            f"worker {doomed.name} ({doomed.loop}) killed with SIGKILL, {held} processes in its hands, "
-            f"at {self._share():.0%} of the work; {other.name} replaces it"
+            f"worker {doomed.name} killed with SIGKILL, {held} processes in its hands, "
+            f"at {self._share():.0%} of the work; another one replaces it"
         )
+        self._start("trio")
 
     def _stop_one(self, zombie: Worker) -> None:
         self._until(lambda: self._share() >= STOP_AT, "more processes to end")
@@ -97,7 +99,7 @@ class Scene:
         self._until(lambda: not zombie.running, "a worker to stop itself with a Complete in its hands")
         late = len(self._late(zombie))
         self._shown.say(
-            f"worker {zombie.name} ({zombie.loop}) stopped itself with SIGSTOP, {late} outcomes about to be written, "
+            f"worker {zombie.name} stopped itself with SIGSTOP, {late} outcomes about to be written, "
             f"at {self._share():.0%} of the work"
         )
 

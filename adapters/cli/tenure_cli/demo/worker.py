@@ -11,11 +11,11 @@ import logging
 import os
 import signal
 import sys
+import threading
 import time
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from threading import Event, Thread
 
 import tenure_driver
 from tenure.errors import TenureError
@@ -45,7 +45,7 @@ class DemoTap(tenure_driver.Tap):
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
         self._sent: dict[tuple[str, int], int] = {}
-        self.to_stop = Event()
+        self.to_stop = threading.Event()
 
     def before_transaction(self, requests: Sequence[Request]) -> None:
         """The fault point. A batch without a Complete is let through: the store must refuse a Complete."""
@@ -56,7 +56,9 @@ class DemoTap(tenure_driver.Tap):
             self.to_stop.clear()
             for fence in completes:
                 self._journal.write(What.STOPPED, fence.process_id, fence.token)
-            os.kill(os.getpid(), signal.SIGSTOP)
+            # To this very thread: a signal to the process may first stop another one, while this one goes on into
+            # the transaction, and a worker that is stopped in there keeps everybody else out of the file.
+            signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)
 
     def answered(self, request: Request, answer: Answer) -> None:
         """A Complete that succeeded is a terminal event that somebody was told of."""
@@ -111,7 +113,7 @@ def main() -> int:
     sys.setswitchinterval(SWITCH)
     journal = Journal(told.journal)
     tap = DemoTap(journal)
-    Thread(target=_obey, args=(tap,), name="demo-stdin", daemon=True).start()
+    threading.Thread(target=_obey, args=(tap,), name="demo-stdin", daemon=True).start()
     options: tenure_driver.Options = {
         "name": told.name,
         "max_running": told.max_running,

@@ -1,0 +1,155 @@
+"""`tenure worker` as a process of its own: its signals, its end, its exit codes, and what it says."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.cli.commanding import line_with, module, running, shown, tenure
+
+APP = """
+import sys, time, tenure
+app = tenure.App()
+
+@app.process("double")
+async def double(ctx, number):
+    return number * 2
+
+@app.process("sleep")
+def sleep(ctx, seconds):
+    print("asleep", file=sys.stderr, flush=True)
+    time.sleep(seconds)
+
+@app.process("block")
+async def block(ctx, seconds):
+    print("asleep", file=sys.stderr, flush=True)
+    time.sleep(seconds)
+"""
+
+LOOPS = pytest.mark.parametrize("loop", ["asyncio", "trio"])
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> str:
+    """A store, and a module `work` beside it."""
+    module(tmp_path, "work", [APP])
+    url = f"sqlite:///{tmp_path}/jobs.db"
+    assert tenure("start", "double", "21", "--id", "one", store=url).exit_code == 0
+    return url
+
+
+@LOOPS
+def test_it_works_until_it_is_told_to_stop(store: str, tmp_path: Path, loop: str) -> None:
+    arguments = ["worker", "work:app", "--store", store, "--loop", loop, "--name", "w7"]
+    with running(*arguments, cwd=tmp_path) as process:
+        ready = line_with(process, "ready")
+        assert store in ready
+        for words in ("worker w7 is ready", f"loop {loop}", "kinds block, double, sleep"):
+            assert words in ready
+        waited = tenure("wait", "one", "--timeout", "20", store=store)
+        assert (waited.exit_code, waited.stdout) == (0, "42\n"), waited.stderr
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=20)
+        assert (process.returncode, out) == (0, ""), err
+
+
+def test_ctrl_c_drains_as_well(store: str, tmp_path: Path) -> None:
+    with running("worker", "work:app", "--store", store, cwd=tmp_path) as process:
+        line_with(process, "ready")
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=20)
+        assert process.returncode == 0, err
+        assert "Traceback" not in err
+
+
+def test_a_drain_waits_for_its_handlers(store: str, tmp_path: Path) -> None:
+    assert tenure("start", "sleep", "0.3", "--id", "two", store=store).exit_code == 0
+    with running("worker", "work:app", "--store", store, cwd=tmp_path) as process:
+        line_with(process, "asleep")
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=20)
+        assert process.returncode == 0, err
+    assert shown("show", "two", store=store)["outcome"] == {"status": "succeeded", "value": None}
+
+
+@LOOPS
+@pytest.mark.parametrize("kind", ["sleep", "block"])
+def test_the_second_signal_ends_it_whatever_its_handlers_do(
+    store: str, tmp_path: Path, loop: str, kind: str
+) -> None:
+    assert tenure("start", kind, "600", "--id", "two", store=store).exit_code == 0
+    with running("worker", "work:app", "--store", store, "--loop", loop, cwd=tmp_path) as process:
+        line_with(process, "asleep")
+        process.send_signal(signal.SIGTERM)
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(0.3)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(2) == 128 + signal.SIGTERM
+    assert shown("show", "two", store=store)["outcome"] is None
+
+
+def test_a_second_signal_of_the_other_kind(store: str, tmp_path: Path) -> None:
+    assert tenure("start", "sleep", "600", "--id", "two", store=store).exit_code == 0
+    with running("worker", "work:app", "--store", store, cwd=tmp_path) as process:
+        line_with(process, "asleep")
+        process.send_signal(signal.SIGTERM)
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(0.3)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(2) == 128 + signal.SIGINT
+
+
+def test_a_drain_that_leaves_a_handler_behind_exits_1_and_does_not_wait_for_it(
+    store: str, tmp_path: Path
+) -> None:
+    assert tenure("start", "sleep", "600", "--id", "two", store=store).exit_code == 0
+    arguments = ["worker", "work:app", "--store", store, "--grace", "0", "--ttl", "1"]
+    with running(*arguments, cwd=tmp_path) as process:
+        line_with(process, "asleep")
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=20)
+        assert process.returncode == 1
+        assert "1 handler" in err
+        assert "Traceback" not in err
+
+
+@LOOPS
+def test_a_store_that_goes_away_for_good_exits_4(store: str, tmp_path: Path, loop: str) -> None:
+    with running("worker", "work:app", "--store", store, "--loop", loop, cwd=tmp_path) as process:
+        line_with(process, "ready")
+        (tmp_path / "jobs.db").rename(tmp_path / "moved.db")
+        _, err = process.communicate(timeout=20)
+        assert process.returncode == 4, err
+        assert "moved, removed or replaced" in err
+
+
+def test_a_store_that_cannot_be_used_exits_4(tmp_path: Path) -> None:
+    module(tmp_path, "work", [APP])
+    with running("worker", "work:app", "--store", "sqlite:///no/such.db", cwd=tmp_path) as process:
+        out, err = process.communicate(timeout=20)
+        assert (process.returncode, out) == (4, "")
+        assert "Traceback" not in err
+
+
+def test_help_has_the_exit_codes_and_imports_no_loop_and_no_store() -> None:
+    loaded = (
+        "import sys\n"
+        "from tenure_cli.main import cli\n"
+        "try:\n    cli(['--help'])\nexcept SystemExit as end:\n    assert end.code == 0, end.code\n"
+        "heavy = {'asyncio', 'trio', 'sqlite3', 'tenure_asyncio', 'tenure_trio', 'tenure_sqlite', 'rich'}\n"
+        "print(sorted(heavy & set(sys.modules)))\n"
+    )
+    printed = subprocess.run(
+        [sys.executable, "-c", loaded], capture_output=True, text=True, check=True
+    ).stdout
+    *text, modules = printed.splitlines()
+    assert modules == "[]"
+    firsts = [line.split()[0] for line in text if line]
+    for word in ("0", "1", "2", "3", "4", "124", "130"):
+        assert word in firsts[firsts.index("Exit") :]
+    commands = ["worker", "start", "list", "show", "cancel", "events", "wait", "demo"]
+    assert [word for word in firsts if word in commands] == commands
