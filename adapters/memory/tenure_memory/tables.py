@@ -71,7 +71,7 @@ class MemoryTables:
     ready: dict[tuple[str, str], list[Waiting]] = field(factory=dict[tuple[str, str], list[Waiting]])
     """What nobody holds, by (kind, profile)."""
     expiring: dict[tuple[str, str], list[Expiring]] = field(factory=dict[tuple[str, str], list[Expiring]])
-    """What somebody holds; a claim moves what has expired over to `ready`, under its old place in the order."""
+    """What somebody holds; a claim looks at those that expired, each in its old place in the order."""
     logs: dict[str, list[Event]] = field(factory=dict[str, list[Event]])
     keys: dict[str, dict[str, Event]] = field(factory=dict[str, dict[str, Event]])
     journal: dict[str, dict[str, Effect]] = field(factory=dict[str, dict[str, Effect]])
@@ -178,40 +178,42 @@ class MemoryTables:
                 heap = self.ready.setdefault(place, [])
                 heappush(heap, Waiting(record.ready_at, record.seq, record.id))
                 if len(heap) > most:
-                    heap[:] = sorted({entry for entry in heap if self._current(entry, None)})
+                    heap[:] = sorted({entry for entry in heap if self._free(entry)})
+
+    def _free(self, entry: Waiting) -> Record | None:
+        """The row that stands in line there, if it still does."""
+        record = self.records.get(entry.process_id)
+        if record is None or record.outcome is not None or record.seq != entry.seq or record.held:
+            return None
+        return record if record.ready_at == entry.ready_at else None
 
     def _held(self, entry: Expiring) -> Record | None:
+        """The row whose lease ends there, if it still does."""
         record = self.records.get(entry.process_id)
         if record is None or record.outcome is not None or record.seq != entry.seq or not record.held:
             return None
         return record if free_at(record, self.limits) == entry.free_at else None
 
-    def _current(self, entry: Waiting, horizon: int | None) -> Record | None:
-        """The row that the entry stands for; a held one only where it is free by `horizon`."""
-        record = self.records.get(entry.process_id)
-        if record is None or record.outcome is not None or record.seq != entry.seq:
-            return None
-        if record.held and (horizon is None or free_at(record, self.limits) > horizon):
-            return None
-        return record if record.ready_at == entry.ready_at else None
-
-    def _expire(self, place: tuple[str, str], horizon: int) -> None:
-        """Let what was lost by its holder stand in line again, where it stood before."""
-        held = self.expiring.get(place, [])
-        while held and held[0].free_at <= horizon:
-            record = self._held(entry := heappop(held))
-            if record is not None:
-                self._undo.append(partial(heappush, held, entry))
-                heappush(self.ready.setdefault(place, []), Waiting(record.ready_at, record.seq, record.id))
+    def _lost(self, place: tuple[str, str], horizon: int) -> list[Waiting]:
+        """What its holder lost, each in its old place in the order. (It stays in its heap: the clock may step back.)"""
+        heap = self.expiring.get(place, [])
+        ended: set[Expiring] = set()
+        while heap and heap[0].free_at <= horizon:
+            entry = heappop(heap)
+            if self._held(entry):
+                ended.add(entry)
+        for entry in ended:
+            heappush(heap, entry)
+        return [Waiting(self.records[e.process_id].ready_at, e.seq, e.process_id) for e in ended]
 
     def candidates(self, wanted: ClaimFilter, limit: int, clock: StoreTime) -> Sequence[Record]:
         places = sorted({(kind, profile) for kind in wanted.kinds for profile in ("", wanted.profile)})
         # A row's store time is the clock or its own last change, whichever is later: no row is ready after both.
         horizon = max(clock, self.latest)
-        for place in places:
-            self._expire(place, horizon)
-        heaps = [heap for heap in (self.ready.get(place) for place in places) if heap]
-        heads = [(heap[0], index) for index, heap in enumerate(heaps) if heap[0].ready_at <= horizon]
+        lost = [entry for place in places for entry in self._lost(place, horizon)]
+        heapify(lost)
+        heaps = [lost, *(self.ready.get(place, []) for place in places)]
+        heads = [(heap[0], index) for index, heap in enumerate(heaps) if heap and heap[0].ready_at <= horizon]
         heapify(heads)
         found: list[Record] = []
         taken: list[tuple[list[Waiting], Waiting]] = []
@@ -220,8 +222,8 @@ class MemoryTables:
             entry, index = heappop(heads)
             heap = heaps[index]
             heappop(heap)
-            record = self._current(entry, horizon) if entry != last else None
-            if record is not None:
+            record = self.records[entry.process_id] if heap is lost else self._free(entry)
+            if record is not None and entry != last:
                 last = entry
                 taken.append((heap, entry))
                 if claimable(record, wanted, clock, self.limits):

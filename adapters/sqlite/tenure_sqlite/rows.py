@@ -75,13 +75,13 @@ def record_from(row: Row) -> Record:
 
 INSERT = """
 INSERT INTO processes (seq, id, kind, profile, owner_scope, version, changed_at, ready_at, token, claim_owner, claim_n,
-  held, expires_at, cancel, claims, lost, events, status, result, control, ended_by, authority)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+  held, expires_at, cancel, claims, lost, events, status, result, control, ended_by, authority, free_at)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 INSERT_INPUT = "INSERT INTO inputs (seq, event_types, body) VALUES (?, ?, ?)"
 
 
-def inserted(record: Record) -> Row:
+def inserted(record: Record, limits: Limits) -> Row:
     wanted = record.registration
     kind = wanted.input.kind if isinstance(wanted.input, Work) else None
     source = wanted.provenance
@@ -93,6 +93,7 @@ def inserted(record: Record) -> Row:
         source.owner_scope,
         *_held(record),
         *_end(record),
+        _free(record, limits),
     )
 
 
@@ -118,7 +119,7 @@ TOUCH = "UPDATE processes SET version = ?, changed_at = ?, cancel = ?, events = 
 
 
 def moved(record: Record, limits: Limits) -> Row:
-    return (*_held(record), free_at(record, limits) if record.held else None, record.seq)
+    return (*_held(record), _free(record, limits), record.seq)
 
 
 def ended(record: Record) -> Row:
@@ -138,6 +139,10 @@ def same_place(before: Record, after: Record) -> bool:
         and before.claims == after.claims
         and before.lost == after.lost
     )
+
+
+def _free(record: Record, limits: Limits) -> StoreTime | None:
+    return free_at(record, limits) if record.held else None
 
 
 def _held(record: Record) -> Row:

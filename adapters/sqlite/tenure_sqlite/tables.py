@@ -125,7 +125,7 @@ class SqliteTables:
                 (touched if rows.same_place(before, after) else moved).append(after)
         many = self.link.executemany
         if new:
-            many(rows.INSERT, map(rows.inserted, new))
+            many(rows.INSERT, [rows.inserted(record, self.limits) for record in new])
             many(rows.INSERT_INPUT, map(rows.inserted_input, new))
         if moved:
             many(rows.MOVE, [rows.moved(record, self.limits) for record in moved])

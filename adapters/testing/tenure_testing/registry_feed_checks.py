@@ -16,17 +16,19 @@ from tenure.replies import (
 )
 from tenure.requests import (
     LARGEST,
+    Claim,
     ClaimFilter,
     ClaimNext,
     Complete,
     EmitEvent,
     Get,
+    Register,
     Release,
     Renew,
     RequestCancel,
 )
 from tenure.stores import Cursor
-from tenure_testing.registry_world import TTL, World, expect, holds, success
+from tenure_testing.registry_world import TTL, World, expect, holds, process, success
 
 PATIENCE = 10.0
 """Seconds that a check waits for a thread; a bound, not a speed."""
@@ -66,6 +68,20 @@ def what_was_ready_stays_ready(world: World) -> None:
     world.register("new")
     expect(world.claim_ids("x", 1), ["new", "p"])
     expect(world.record("p").changed_at, world.clock.now + 100_000)
+
+
+def what_was_lost_stays_claimable(world: World) -> None:
+    """C1: an expired row that a claim passed over is there for a later one, though the clock went back in between;
+    so is one that was registered and claimed by one batch."""
+    wanted = ClaimFilter("", ("k",), ("p",))
+    world.batch(Register(process("p")), Claim(ClaimId("w", 1), "p", TTL))
+    world.clock.now += 2 * TTL
+    expect(world.claim_ids("x", 1, wanted=wanted), [], "passed over")
+    expect(world.claim_ids("x", 1, limit=0), [])
+    world.clock.now -= 2 * TTL
+    expect(world.claim_ids("x", 1), [], "live again, by the clock")
+    world.clock.now += 2 * TTL
+    expect(world.claim_ids("x", 1), ["p"])
 
 
 # --- the fence log ------------------------------------------------------------------------------------------------
@@ -178,6 +194,7 @@ def closing_wakes_and_is_repeatable(world: World) -> None:
 FEED_CHECKS = (
     a_rows_time_never_goes_back,
     what_was_ready_stays_ready,
+    what_was_lost_stays_claimable,
     refusals_are_noted,
     the_newest_refusals_are_kept,
     the_cursor_follows_versions_and_work,
