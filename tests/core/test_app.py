@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from attrs import frozen
 
-from tenure.app import App, Kind, Verbatim
+from tenure.app import App, Kind, Verbatim, unwrapped
 from tenure.errors import DuplicateKind, InvalidValue, UnknownKind
 
 if TYPE_CHECKING:
@@ -76,6 +76,20 @@ def test_partial_binds_parameters_by_position_and_by_name() -> None:
     assert facts(made(partial(send, "a", job=Job("x"), retries=3))) == (False, False, Any, bytes)
 
 
+def test_partial_objects_that_python_keeps_apart_are_looked_through() -> None:
+    """One that carries an attribute is not merged with the one around it."""
+
+    async def send(server: str, region: str, ctx: Any, job: Job) -> bytes:
+        return b""
+
+    inner = partial(send, "a")
+    inner.__doc__ = "Kept apart."
+    outer = partial(inner, "b")
+    assert outer.func is inner
+    assert facts(made(outer)) == (False, True, Job, bytes)
+    assert unwrapped(outer) == (send, ("a", "b"), {})
+
+
 def test_a_decorated_handler_is_known_by_what_it_wraps() -> None:
     def logged(handler: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(handler)
@@ -118,7 +132,8 @@ def test_max_runs_are_in_nanoseconds_and_of_those_that_have_one() -> None:
     app = App()
     app.process("a", max_run=1.5)(shrink)
     app.process("b")(shrink)
-    assert app.max_runs() == (("a", 1_500_000_000),)
+    app.process("c", max_run=86_400 * 366)(shrink)
+    assert app.max_runs() == (("a", 1_500_000_000), ("c", 86_400 * 366 * 10**9))
 
 
 def test_what_is_no_function_is_refused() -> None:
