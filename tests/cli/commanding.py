@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from tenure.replies import Claimed, Reply, Succeeded
 from tenure.requests import ClaimFilter, ClaimNext, Complete, Request
 from tenure_cli.main import cli
 
+NUMBERS = count(1)
 TENURE = (sys.executable, "-m", "tenure_cli")
 
 
@@ -60,8 +62,8 @@ def execute(store: str, *batch: Request) -> list[Reply]:
 
 
 def claimed(store: str, kind: str, ttl: int = 60_000) -> Fence:
-    """Hold the next process of that kind, as a worker would."""
-    (reply,) = execute(store, ClaimNext(ClaimId("somebody", 1), ttl, 1, ClaimFilter("", (kind,))))
+    """Hold the next process of that kind, as a worker would: each claim has a number of its own."""
+    (reply,) = execute(store, ClaimNext(ClaimId("somebody", next(NUMBERS)), ttl, 1, ClaimFilter("", (kind,))))
     assert isinstance(reply, Claimed)
     return reply.grants[0].fence
 

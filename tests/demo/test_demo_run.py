@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -119,6 +120,16 @@ def test_no_child_outlives_the_demo_the_stopped_one_included(tmp_path: Path, num
             assert f"--store sqlite:///{tmp_path}/demo.db" in err
 
 
+def test_workers_go_by_themselves_where_the_reaper_was_killed_as_well(tmp_path: Path) -> None:
+    with demo(tmp_path) as process:
+        workers = pids(read_until(process, "killed with SIGKILL"))
+        group = os.getpgid(workers[-1])
+        os.kill(group, signal.SIGKILL)
+        process.kill()
+        process.communicate()
+        assert none_is_left(workers, group)
+
+
 def test_killed_in_the_middle_with_all_its_processes_it_resumes(tmp_path: Path) -> None:
     with demo(tmp_path) as process:
         workers = pids(read_until(process, "killed with SIGKILL"))
@@ -152,3 +163,33 @@ def test_a_worker_that_ends_by_itself_ends_the_demo_with_a_sentence(tmp_path: Pa
     assert result.returncode == 1
     assert "ended by itself" in result.stderr
     assert "no worker today" in result.stderr
+
+
+def test_the_reaper_ends_its_group_whatever_the_group_ignores() -> None:
+    """Alone: the kernel and the workers themselves would do a part of it."""
+    reaper = subprocess.Popen(
+        [sys.executable, "-m", "tenure_cli.demo.reaper"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        process_group=0,
+    )
+    assert reaper.stdin is not None
+    assert reaper.stdout is not None
+    assert reaper.stdout.readline() == b"ready\n"
+    deaf = "import os, signal\n" + "".join(f"signal.signal({n:d}, signal.SIG_IGN)\n" for n in (1, 2, 15))
+    deaf += "print(flush=True)\nos.kill(os.getpid(), signal.SIGSTOP)\nwhile True: signal.pause()\n"
+    member = subprocess.Popen([sys.executable, "-c", deaf], stdout=subprocess.PIPE, process_group=reaper.pid)
+    try:
+        assert member.stdout is not None
+        member.stdout.readline()
+        for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+            reaper.send_signal(number)
+        assert (reaper.poll(), member.poll()) == (None, None)
+        reaper.stdin.close()
+        assert (reaper.wait(GONE), member.wait(GONE)) == (-signal.SIGKILL, -signal.SIGKILL)
+    finally:
+        for process in (reaper, member):
+            process.kill()
+            process.wait()
+            assert process.stdout is not None
+            process.stdout.close()
