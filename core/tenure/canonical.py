@@ -22,6 +22,8 @@ MAX_DEPTH = 200
 MAX_DIGITS = 4_000
 """Digits of an integer; CPython itself refuses to print more than 4,300."""
 
+_TOO_BIG = 10**MAX_DIGITS
+
 NULL = Json("null")
 
 
@@ -69,7 +71,7 @@ def _check(value: Any, what: str, path: str, depth: int) -> None:
         if fault:
             raise NotJson(what, path, fault)
     elif kind is int:
-        if value.bit_length() > MAX_DIGITS * 3:
+        if not -_TOO_BIG < value < _TOO_BIG:
             raise NotJson(what, path, f"an integer of more than {MAX_DIGITS} digits")
     elif kind is float:
         if value != value or value in (float("inf"), float("-inf")):

@@ -203,7 +203,7 @@ def _on_row(tables: Tables, request: RowRequest, process_id: str, clock: StoreTi
 
 
 def _claim_next(tables: Tables, request: ClaimNext, clock: StoreTime) -> Answer:
-    repeated = _repeated(tables, request.claim, clock)
+    repeated = _repeated(tables, request, clock)
     if repeated is not None:
         return repeated
     found = tables.candidates(request.filter, request.limit, clock)
@@ -211,7 +211,7 @@ def _claim_next(tables: Tables, request: ClaimNext, clock: StoreTime) -> Answer:
 
 
 def _claim(tables: Tables, request: Claim, clock: StoreTime) -> Answer:
-    repeated = _repeated(tables, request.claim, clock)
+    repeated = _repeated(tables, request, clock)
     if repeated is not None:
         return repeated
     record = tables.record(request.process_id)
@@ -221,9 +221,10 @@ def _claim(tables: Tables, request: Claim, clock: StoreTime) -> Answer:
     return _granted(tables, [record], request.claim, request.ttl, clock)
 
 
-def _repeated(tables: Tables, claim: ClaimId, clock: StoreTime) -> Answer | None:
+def _repeated(tables: Tables, request: ClaimNext | Claim, clock: StoreTime) -> Answer | None:
     """The answer to a claim that is refused or was seen before, None where it is new. One that granted nothing left no
     trace."""
+    claim = request.claim
     refused = bad_name(claim.owner, tables.limits)
     if refused:
         return refused
@@ -231,7 +232,8 @@ def _repeated(tables: Tables, claim: ClaimId, clock: StoreTime) -> Answer | None
     if claim.n > last:
         return None
     if claim.n < last:
-        tables.note_fenced(FenceNote("", "ClaimNext", claim.n, last, claim.owner, clock))
+        name = noted(request.process_id) if isinstance(request, Claim) else ""
+        tables.note_fenced(FenceNote(name, type(request).__name__, claim.n, last, claim.owner, clock))
         return Fenced()
     rows = [row for row in tables.carrying(claim) if replayed_claim(row, claim, clock)]
     return Succeeded(Claimed(tuple(lease_of(row, claim) for row in rows), tables.epoch))
