@@ -1,0 +1,67 @@
+"""What a process is: its outcome as JSON and back, its terminal event, when it is live."""
+
+from __future__ import annotations
+
+from hypothesis import given
+
+from tenure.canonical import canonical, parsed
+from tenure.instants import StoreTime
+from tenure.process import (
+    ENDED,
+    Cancelled,
+    External,
+    Failure,
+    Outcome,
+    Record,
+    Registration,
+    Success,
+    Work,
+    outcome_from,
+    outcome_json,
+    terminal_event,
+)
+from tests.core import strategies
+
+
+@given(strategies.outcomes)
+def test_an_outcome_comes_back_equal(outcome: Outcome) -> None:
+    text = outcome_json(outcome)
+    assert outcome_from(text) == outcome
+    assert outcome_json(outcome_from(text)) == text
+    assert text == canonical(parsed(text)), "it is canonical"
+
+
+def test_the_text_of_each() -> None:
+    """The same in every store, and read by people: `status` first asks what it was."""
+    seven, control = canonical(7), canonical("next")
+    assert outcome_json(Success(seven)) == '{"status":"succeeded","value":7}'
+    assert outcome_json(Failure("ValueError", "bad", "no", seven)) == (
+        '{"class":"ValueError","code":"bad","message":"no","raw":7,"status":"failed"}'
+    )
+    assert outcome_json(Cancelled("why", control)) == (
+        '{"control":"next","reason":"why","status":"cancelled"}'
+    )
+
+
+@given(strategies.records())
+def test_the_terminal_event_is_the_last_of_its_log(record: Record) -> None:
+    """S6, S7: there is one, as soon as there is an outcome."""
+    event = terminal_event(record)
+    assert (event is None) == (record.outcome is None)
+    if event is not None and record.outcome is not None:
+        assert (event.process_id, event.type, event.seq) == (record.id, ENDED, record.events)
+        assert outcome_from(event.payload) == record.outcome
+        assert event.at == record.changed_at
+
+
+@given(strategies.records(), strategies.moments)
+def test_store_time_never_goes_back_for_a_row(record: Record, clock: StoreTime) -> None:
+    """C1; the expiry is exclusive (K18)."""
+    now = record.now(clock)
+    assert now >= max(clock, record.changed_at)
+    assert record.live(now) == (record.held and now < record.expires_at)
+
+
+def test_an_external_input_has_no_kind() -> None:
+    assert Registration("p", Work("resize")).kind == "resize"
+    assert Registration("p", External()).kind == ""

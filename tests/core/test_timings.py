@@ -1,0 +1,61 @@
+"""Lease timings: the inequality of CONTRACT §6, and what follows from them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tenure.errors import InvalidTimings, InvalidValue
+from tenure.instants import NANOS_PER_SECOND
+from tenure.timings import LeaseTimings, nanos
+
+durations = st.integers(0, 40).map(float)
+
+
+def test_the_defaults() -> None:
+    """CONTRACT §6: the deadline is 24 s after the sending, an outcome is offered for a ttl longer."""
+    timings = LeaseTimings()
+    assert timings.ttl_ms == 30_000
+    assert timings.budget_ns == 24 * NANOS_PER_SECOND
+    assert timings.patience_ns == 30 * NANOS_PER_SECOND
+    assert timings.renew_slack_ns == nanos(1.25)
+    assert LeaseTimings(completion_patience=2).patience_ns == 2 * NANOS_PER_SECOND
+
+
+@given(durations, durations, durations, durations, durations)
+def test_the_inequality(ttl: float, renew: float, call: float, margin: float, grace: float) -> None:
+    """One renewal may be lost, and the handler is still stopped before the row can be taken."""
+    fits = 2 * renew + call + margin + grace <= ttl and renew > 0
+    if not fits:
+        with pytest.raises(InvalidTimings, match="must not exceed"):
+            LeaseTimings(ttl, renew, call, margin, grace)
+        return
+    timings = LeaseTimings(ttl, renew, call, margin, grace)
+    assert timings.budget_ns >= 2 * timings.renew_interval_ns + timings.call_timeout_ns
+    assert timings.budget_ns + timings.stop_grace_ns <= timings.ttl_ns, "C3"
+    assert timings.renew_slack_ns < timings.renew_interval_ns
+
+
+@pytest.mark.parametrize("ttl", [0.5, 1, 3, 30, 900])
+def test_scaled(ttl: float) -> None:
+    """Tests and demos run on short leases of the same proportions."""
+    timings = LeaseTimings.scaled(ttl)
+    assert timings.ttl == ttl
+    assert abs(timings.budget_ns - 0.8 * timings.ttl_ns) < 10
+
+
+@pytest.mark.parametrize("field", ["ttl", "renew_interval", "call_timeout", "margin", "stop_grace"])
+@pytest.mark.parametrize("value", [-1, float("nan"), float("inf"), 1e12])
+def test_what_is_no_duration(field: str, value: float) -> None:
+    wrong: dict[str, Any] = {field: value}
+    with pytest.raises(InvalidTimings, match=f"{field}=.* is not a duration in seconds") as caught:
+        LeaseTimings(**wrong)
+    assert isinstance(caught.value, InvalidValue)
+
+
+def test_a_patience_that_is_no_duration() -> None:
+    with pytest.raises(InvalidTimings, match="completion_patience"):
+        LeaseTimings(completion_patience=-1)
