@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import pytest
 
 from tenure.asks import Submit
-from tenure.client import Client
+from tenure.client import LONGEST, Client
 from tenure.errors import (
     InvalidValue,
     NotJson,
@@ -17,6 +17,7 @@ from tenure.errors import (
     StoreUnknown,
     TenureError,
     TooLarge,
+    WaitTimeout,
 )
 from tenure.instants import StoreTime
 from tenure.replies import (
@@ -76,6 +77,14 @@ def test_a_delay_is_a_duration(delay: float) -> None:
         InvalidValue, match=r"process 'p': delay=.* is not a duration in seconds up to a year"
     ):
         driven(World.new().client().start("job", id="p", delay=delay))
+
+
+def test_a_delay_and_a_wait_may_be_a_year_or_nothing() -> None:
+    client = World.new().client()
+    for seconds in (0, LONGEST):
+        handle = driven(client.start("job", delay=seconds))
+        with pytest.raises(WaitTimeout):
+            driven(handle.wait(seconds))
 
 
 Call: TypeAlias = Callable[[Client], Coroutine[Any, Any, Any]]

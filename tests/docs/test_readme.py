@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 
 import tenure_driver
+from tenure.replies import EffectsRead, Succeeded
+from tenure.requests import ReadEffects
 from tests.docs.pages import PAGES, README, ROOT, blocks, commands, execute, links, paths
 
 MAIN = blocks(README, "python")[0]
@@ -71,6 +73,10 @@ def test_the_main_example_runs_as_a_program_and_the_second_run_prints_the_record
     with tenure_driver.connect(f"sqlite:///{tmp_path}/jobs.db") as client:
         assert client.get("count-this-file").claims == 1
         assert [event.type for event in client.events("count-this-file")] == ["progress", "process.ended"]
+        read = client.submit(ReadEffects("count-this-file"))
+        assert isinstance(read, Succeeded)
+        assert isinstance(read.reply, EffectsRead)
+        assert [effect.key for effect in read.reply.effects] == ["read"]
 
 
 @pytest.fixture
