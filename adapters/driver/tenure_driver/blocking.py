@@ -110,7 +110,7 @@ class BlockingClient:
     ) -> BlockingHandle[Any]: ...
     def start(
         self,
-        kind: Any,
+        kind: Kind[Any, Any] | str,
         payload: Any = None,
         *,
         id: str | None = None,

@@ -1,0 +1,239 @@
+"""Threads that end by an error, and stores that do not answer as they should."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+
+import tenure
+from tenure import App, Context, LeaseTimings, Success
+from tenure.canonical import canonical
+from tenure.replies import Answer, Unavailable, Unknown
+from tenure.requests import (
+    ClaimNext,
+    Complete,
+    EmitEvent,
+    Get,
+    ReadEndings,
+    RecordEffect,
+    Register,
+    Release,
+    Renew,
+    Request,
+)
+from tenure_driver import Tap
+from tenure_driver.turn import Driver
+from tests.adapters import stores
+from tests.adapters.loops import BOUND, HOSTS, Host
+
+SHORT = LeaseTimings.scaled(0.6)
+
+
+class Burst(Exception):
+    """What ends a thread."""
+
+
+class Bursts(Tap):
+    """Ends the store thread before its next batch, once `armed`."""
+
+    armed = False
+
+    def before_transaction(self, requests: Sequence[Request]) -> None:
+        if self.armed:
+            raise Burst("of the store thread")
+
+
+Arm = Callable[[], object]
+
+
+def crash_store(tap: Bursts, store: stores.Troubled, patch: pytest.MonkeyPatch) -> Arm:
+    return lambda: setattr(tap, "armed", True)
+
+
+def crash_machine(tap: Bursts, store: stores.Troubled, patch: pytest.MonkeyPatch) -> Arm:
+    def turn(*args: object) -> None:
+        raise Burst("of the machine thread")
+
+    return lambda: patch.setattr(Driver, "turn", turn)
+
+
+def crash_feed(tap: Bursts, store: stores.Troubled, patch: pytest.MonkeyPatch) -> Arm:
+    return lambda: setattr(store, "feed_error", Burst("of the feed thread"))
+
+
+@pytest.mark.parametrize("crash", [crash_store, crash_machine, crash_feed])
+def test_a_thread_that_ends_by_an_error_ends_the_worker(
+    host: Host,
+    crash: Callable[[Bursts, stores.Troubled, pytest.MonkeyPatch], Arm],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    app, tap, store = App(), Bursts(), stores.Troubled(stores.memory())
+    arm = crash(tap, store, monkeypatch)
+    started, stopped = list[str](), list[str | None]()
+    raised: list[BaseException] = []
+
+    @app.process("waits")
+    async def waits(ctx: Context) -> None:
+        started.append(ctx.id)
+        try:
+            await host.forever()
+        finally:
+            stopped.append(ctx.stop_reason)
+
+    @app.process("asks")
+    def asks(ctx: Any) -> None:
+        started.append(ctx.id)
+        while ctx.stop_reason is None:
+            threading.Event().wait(0.002)
+        try:
+            ctx.effect("too late", str)
+        except tenure.TenureError as error:
+            raised.append(error)
+
+    async def main() -> None:
+        async with host.adapter.worker(app, store, tap=tap) as worker:
+            client = worker.client
+            await client.start(waits)
+            await client.start(asks)
+            handle = await client.start("nobody")
+            await host.until(lambda: len(started) == 2)
+            waiting = host.spawn(handle.wait)
+            await host.pause()
+            arm()
+            calling = host.spawn(lambda: client.start("wakes whichever thread it is"))
+            await host.until(lambda: waiting.done and calling.done and stopped and raised)
+            assert isinstance(waiting.error, tenure.WorkerCrashed)
+            assert stopped == ["lease_lost"]
+            assert isinstance(raised[0], tenure.WorkerCrashed)
+            with pytest.raises(tenure.WorkerCrashed):
+                await client.get("a")
+            with pytest.raises(tenure.WorkerCrashed):
+                await worker.finished()
+
+    with pytest.raises(tenure.WorkerCrashed, match="thread ended by Burst: of the") as caught:
+        host.run(main)
+    assert isinstance(caught.value.__cause__, Burst)
+    assert "ended by an error" in caplog.text
+
+
+def test_a_crash_does_not_hide_what_the_block_raised(host: Host) -> None:
+    tap = Bursts()
+
+    async def main() -> None:
+        async with host.adapter.worker(App(), "memory:", tap=tap) as worker:
+            tap.armed = True
+            with pytest.raises(tenure.WorkerCrashed):
+                await worker.client.start("any")
+            raise KeyError("mine")
+
+    with pytest.raises(KeyError, match="mine"):
+        host.run(main)
+
+
+KINDS = (Register, ClaimNext, Renew, RecordEffect, EmitEvent, Complete, Release, Get, ReadEndings)
+
+
+@pytest.mark.parametrize("trouble", [Unavailable, Unknown])
+@pytest.mark.parametrize("kind", KINDS)
+def test_trouble_is_retried_and_nothing_happens_twice(
+    kind: type, trouble: type[Unavailable] | type[Unknown]
+) -> None:
+    """Every kind of request once Unavailable or Unknown; the driver is the same under every loop."""
+    host, app = HOSTS[0], App()
+    store = stores.Troubled(stores.memory(), stores.times(kind, trouble, 2))
+    runs, bodies = list[int](), list[str]()
+    renewed, waits = threading.Event(), threading.Event()
+
+    def body() -> str:
+        bodies.append("body")
+        return "made"
+
+    class Sees(Tap):
+        def answered(self, request: Request, answer: Answer) -> None:
+            if isinstance(request, Renew) and not isinstance(answer, Unavailable | Unknown):
+                renewed.set()
+
+    @app.process("works", emits=["word"])
+    async def works(ctx: Context) -> str:
+        runs.append(ctx.attempt)
+        made = await ctx.effect("key", body)
+        await ctx.emit("word", made)
+        if kind is Renew:
+            await host.until(renewed.is_set)
+        if kind is Release and ctx.attempt == 1:
+            waits.set()
+            await host.forever()
+        return made
+
+    async def main() -> None:
+        async with host.adapter.connect(store) as client:
+            if kind is Release:
+                async with host.adapter.worker(app, store, grace=0):
+                    await client.start(works, id="a")
+                    await host.until(waits.is_set)
+            async with host.adapter.worker(app, store, tap=Sees(), timings=LeaseTimings.scaled(3)):
+                handle = await client.start(works, id="a")
+                assert await handle.outcome(BOUND) == Success(canonical("made"))
+            assert bodies == ["body"]
+            assert runs == ([1, 2] if kind is Release else [1])
+            words = [event.type for event in await handle.events()]
+            assert words == ["word"] * len(runs) + ["process.ended"]
+        if trouble is Unknown:  # a replay is the same request again, and nothing else (S18)
+            assert len({repr(one) for one in store.applied if isinstance(one, kind)}) < sum(
+                isinstance(one, kind) for one in store.applied
+            )
+
+    host.run(main)
+
+
+def test_a_store_that_is_gone_for_good(host: Host) -> None:
+    """The lease runs out: the handler is stopped in time, and nothing more is sent for it."""
+    app, down = App(), threading.Event()
+    stops: list[str | None] = []
+
+    def trouble(request: Request) -> type[Unavailable] | None:
+        return Unavailable if down.is_set() else None
+
+    store = stores.Troubled(stores.memory(), trouble)
+
+    @app.process("waits")
+    async def waits(ctx: Context) -> None:
+        down.set()
+        try:
+            await host.forever()
+        finally:
+            stops.append(ctx.stop_reason)
+
+    async def main() -> None:
+        async with host.adapter.worker(app, store, timings=SHORT) as worker:
+            await worker.client.start(waits, id="a")
+            await host.until(lambda: stops == ["deadline"])
+            down.clear()
+            assert (await worker.client.get("a")).outcome is None
+            worker.request_drain(0)
+        assert not any(isinstance(request, Complete | Release) for request in store.seen)
+
+    host.run(main)
+
+
+def test_leaving_while_the_store_hangs_is_bounded(
+    host: Host, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("tenure_driver.threads.JOIN", 0.1)
+    store = stores.Troubled(stores.memory())
+
+    async def main() -> None:
+        async with host.adapter.connect(store) as client:
+            store.held.clear()
+            hanging = host.spawn(lambda: client.get("a"))
+            await host.pause()
+        await host.until(lambda: hanging.done)
+        assert isinstance(hanging.error, tenure.WorkerClosed)
+
+    host.run(main)
+    store.held.set()
+    assert "tenure-store is stuck in the store and was left behind" in caplog.text
