@@ -13,8 +13,8 @@ from attrs import asdict, define, field
 from tenure.canonical import canonical, digest
 from tenure.instants import StoreTime
 from tenure.process import ClaimId, Fence, Outcome, Success
-from tenure.replies import Answer, Claimed, Fenced, Succeeded
-from tenure.requests import Claim, Complete, RecordEffect, Request
+from tenure.replies import Answer, Claimed, Completed, Fenced, Got, Succeeded
+from tenure.requests import Claim, Complete, Get, RecordEffect, Request
 from tenure.stores import ProcessRegistry
 from tenure_cli.demo.audit import Audit, audit
 from tenure_cli.demo.evidence import Runs, gather
@@ -78,7 +78,8 @@ class World:
         if outcome is not None:
             answer = self.execute(Complete(fence, outcome))
             if isinstance(answer, Succeeded):
-                journal.write(What.ENDED, *where)
+                assert isinstance(answer.reply, Completed)
+                journal.write(What.ENDED, *where, str(answer.reply.stamp.version))
         journal.close()
         return answer
 
@@ -111,12 +112,10 @@ class World:
 
     def token(self, process: str) -> int:
         """The token that the process ended under."""
-        link = sqlite3.connect(self.path)
-        try:
-            (found,) = link.execute("SELECT token FROM processes WHERE id = ?", (process,)).fetchone()
-            return int(found)
-        finally:
-            link.close()
+        answer = self.execute(Get(process))
+        assert isinstance(answer, Succeeded)
+        assert isinstance(answer.reply, Got)
+        return answer.reply.record.token
 
 
 def measured(name: str) -> Success:
@@ -145,8 +144,11 @@ def sound_world(folder: Path) -> World:
     )  # the first one is in the journal
     journal.write(What.EFFECT_ENDED, "lost", lost.token, EFFECTS[1], since=since)
     world.execute(RecordEffect(lost, EFFECTS[1], "fingerprint", canonical(1)))
-    assert isinstance(world.execute(Complete(lost, measured("lost"))), Succeeded)
-    journal.write(What.ENDED, "lost", lost.token)
+    for _ in range(2):  # the second one is a replay, after an answer that came late
+        answer = world.execute(Complete(lost, measured("lost")))
+        assert isinstance(answer, Succeeded)
+        assert isinstance(answer.reply, Completed)
+        journal.write(What.ENDED, "lost", lost.token, str(answer.reply.stamp.version))
     journal.close()
 
     assert isinstance(world.attempt("w3", world.claim("w3", 2, "late"), 2, measured("late")), Succeeded)

@@ -16,7 +16,7 @@ from attrs import asdict, frozen
 from tenure.process import Cancelled, Failure, Record, Success
 from tenure_cli.demo.evidence import Evidence
 from tenure_cli.demo.handler import EFFECTS
-from tenure_cli.demo.journal import What
+from tenure_cli.demo.journal import Line, What
 
 
 @frozen
@@ -82,7 +82,7 @@ def _figures(evidence: Evidence) -> Figures:
         failed=sum(isinstance(record.outcome, Failure) for record in records),
         cancelled=sum(isinstance(record.outcome, Cancelled) for record in records),
         terminal_events_max_per_process=max(
-            [*_count(evidence, What.ENDED).values(), *evidence.terminals.values()], default=0
+            [*_acknowledged(evidence).values(), *evidence.terminals.values()], default=0
         ),
         starts_max_per_token=max(_starts(evidence).values(), default=0),
         acquisitions=sum(record.claims for record in records),
@@ -98,7 +98,7 @@ def _figures(evidence: Evidence) -> Figures:
 
 def _findings(evidence: Evidence, figures: Figures) -> Iterator[Finding]:
     records = {record.id: record for record in evidence.records}
-    starts, acknowledged = _starts(evidence), _count(evidence, What.ENDED)
+    starts, acknowledged = _starts(evidence), _acknowledged(evidence)
     ended = figures.succeeded + figures.failed + figures.cancelled
 
     open_ = [record.id for record in evidence.records if record.outcome is None]
@@ -118,7 +118,7 @@ def _findings(evidence: Evidence, figures: Figures) -> Iterator[Finding]:
     gone = [
         line.process
         for line in evidence.lines
-        if line.what is What.ENDED and not _stands(records.get(line.process), line.token)
+        if line.what is What.ENDED and not _stands(records.get(line.process), line)
     ]
     yield Finding(
         "acknowledged outcomes that do not stand",
@@ -171,8 +171,11 @@ def _starts(evidence: Evidence) -> Counter[tuple[str, int]]:
     return Counter((x.process, x.token) for x in evidence.lines if x.what is What.STARTED)
 
 
-def _count(evidence: Evidence, what: What) -> Counter[str]:
-    return Counter(line.process for line in evidence.lines if line.what is what)
+def _acknowledged(evidence: Evidence) -> Counter[str]:
+    """Terminal events that somebody was told of, per process. Told again of the same one, by a Complete that was sent
+    again (S10), counts once: every change has a version of its own."""
+    told = {(x.process, x.token, x.key) for x in evidence.lines if x.what is What.ENDED}
+    return Counter(process for process, _, _ in told)
 
 
 def _repeated(evidence: Evidence) -> list[str]:
@@ -197,8 +200,11 @@ def _repeated(evidence: Evidence) -> list[str]:
     return repeated
 
 
-def _stands(record: Record | None, token: int) -> bool:
-    return record is not None and record.outcome is not None and record.token == token
+def _stands(record: Record | None, line: Line) -> bool:
+    """Whether the acknowledged terminal event is what the store has: nothing changes a process that ended (S7)."""
+    if record is None or record.outcome is None:
+        return False
+    return (record.token, str(record.version)) == (line.token, line.key)
 
 
 def _some(what: str, ids: list[str]) -> str:

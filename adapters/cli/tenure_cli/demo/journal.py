@@ -19,7 +19,8 @@ SUFFIX = ".ndjson"
 
 
 class What(Enum):
-    """What a line tells of. `key` is the effect's, the incarnation's of a worker that is READY, else empty."""
+    """What a line tells of. `key` is the effect's; for ENDED the version of the terminal event, for DECLINED the
+    request's name, for READY the worker's incarnation."""
 
     READY = "ready"
     STARTED = "started"

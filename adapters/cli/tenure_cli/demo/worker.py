@@ -20,7 +20,7 @@ from pathlib import Path
 import tenure_driver
 from tenure.errors import TenureError
 from tenure.process import Fence
-from tenure.replies import Answer, Succeeded
+from tenure.replies import Answer, Completed, Succeeded
 from tenure.requests import Complete, EmitEvent, RecordEffect, Release, Renew, Request
 from tenure.timings import LeaseTimings
 from tenure_cli.demo.handler import demo_app
@@ -44,14 +44,13 @@ class DemoTap(tenure_driver.Tap):
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
-        self._sent: dict[tuple[str, int], int] = {}
+        self._begun = 0
         self.to_stop = threading.Event()
 
     def before_transaction(self, requests: Sequence[Request]) -> None:
         """The fault point. A batch without a Complete is let through: the store must refuse a Complete."""
+        self._begun = time.monotonic_ns()
         completes = [request.fence for request in requests if isinstance(request, Complete)]
-        for fence in completes:
-            self._sent[fence.process_id, fence.token] = time.monotonic_ns()
         if completes and self.to_stop.is_set():
             self.to_stop.clear()
             for fence in completes:
@@ -61,12 +60,15 @@ class DemoTap(tenure_driver.Tap):
             signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)
 
     def answered(self, request: Request, answer: Answer) -> None:
-        """A Complete that succeeded is a terminal event that somebody was told of."""
-        if isinstance(request, Complete):
-            fence = request.fence
-            since = self._sent.pop((fence.process_id, fence.token), None)
-            if isinstance(answer, Succeeded):
-                self._journal.write(What.ENDED, fence.process_id, fence.token, since=since)
+        """A Complete that succeeded is a terminal event that somebody was told of. Its version is written down: a
+        Complete that was sent again, since the store took long, is answered with the event that there is."""
+        if (
+            isinstance(request, Complete)
+            and isinstance(answer, Succeeded)
+            and isinstance(answer.reply, Completed)
+        ):
+            fence, version = request.fence, str(answer.reply.stamp.version)
+            self._journal.write(What.ENDED, fence.process_id, fence.token, version, since=self._begun)
 
     def declined(self, request: Request) -> None:
         """A write whose time had passed."""
