@@ -16,16 +16,16 @@ LARGEST = (1 << 53) - 1
 
 
 def _whole(request: object, attribute: Any, value: int) -> None:
-    if not 0 <= value <= LARGEST:
+    if type(value) is not int or not 0 <= value <= LARGEST:
         raise InvalidValue(
-            f"{type(request).__name__}.{attribute.name} is {value}; it must be within 0 and {LARGEST}"
+            f"{type(request).__name__}.{attribute.name} is {value!r}; it must be a whole number within 0 and {LARGEST}"
         )
 
 
 def _page(request: object, attribute: Any, value: int) -> None:
-    if not 1 <= value <= LARGEST:
+    if type(value) is not int or not 1 <= value <= LARGEST:
         raise InvalidValue(
-            f"{type(request).__name__}.{attribute.name} is {value}; it must be within 1 and {LARGEST}"
+            f"{type(request).__name__}.{attribute.name} is {value!r}; it must be a whole number within 1 and {LARGEST}"
         )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from attrs import Attribute, field, frozen
-from attrs.validators import optional
 
 from tenure.errors import InvalidTimings
 from tenure.instants import NANOS_PER_MILLI, NANOS_PER_SECOND
@@ -16,8 +15,8 @@ def nanos(seconds: float) -> int:
     return round(seconds * NANOS_PER_SECOND)
 
 
-def _duration(instance: object, attribute: Attribute[Any], value: float) -> None:
-    if not 0 <= value <= 86_400 * 366:
+def _duration(instance: object, attribute: Attribute[Any], value: float | None) -> None:
+    if value is not None and not 0 <= value <= 86_400 * 366:
         raise InvalidTimings(f"{attribute.name}={value!r} is not a duration in seconds between 0 and a year")
 
 
@@ -42,7 +41,7 @@ class LeaseTimings:
     call_timeout: float = field(default=3.0, validator=_duration)
     margin: float = field(default=1.0, validator=_duration)
     stop_grace: float = field(default=5.0, validator=_duration)
-    completion_patience: float | None = field(default=None, validator=optional(_duration))
+    completion_patience: float | None = field(default=None, validator=_duration)
     ttl_ns: int = field(init=False, repr=False)
     renew_interval_ns: int = field(init=False, repr=False)
     renew_slack_ns: int = field(init=False, repr=False)

@@ -52,8 +52,10 @@ COUNTED: list[Callable[[int], Request]] = [
 def test_whole_numbers(make: Callable[[int], Request]) -> None:
     make(0)
     make(LARGEST)
-    for wrong in (-1, LARGEST + 1):
-        with pytest.raises(InvalidValue, match=f"is {wrong}; it must be within 0 and {LARGEST}"):
+    for wrong in (-1, LARGEST + 1, True):
+        with pytest.raises(
+            InvalidValue, match=f"is {wrong!r}; it must be a whole number within 0 and {LARGEST}"
+        ):
             make(wrong)
 
 
@@ -61,8 +63,10 @@ def test_whole_numbers(make: Callable[[int], Request]) -> None:
 def test_counts_begin_at_one(make: Callable[[int], Request]) -> None:
     make(1)
     make(LARGEST)
-    for wrong in (0, LARGEST + 1):
-        with pytest.raises(InvalidValue, match=f"is {wrong}; it must be within 1 and {LARGEST}"):
+    for wrong in (0, LARGEST + 1, True):
+        with pytest.raises(
+            InvalidValue, match=f"is {wrong!r}; it must be a whole number within 1 and {LARGEST}"
+        ):
             make(wrong)
 
 
