@@ -35,13 +35,12 @@ class CattrsConverter:
     def _plain(self, value: Any, depth: int) -> Any:
         if depth > MAX_DEPTH:  # refused for its depth, by whoever makes it JSON
             return value
-        if type(value) is list:
-            items: list[Any] = value
-            return [self._plain(item, depth + 1) for item in items]
-        if type(value) is dict:
-            fields: dict[Any, Any] = value
-            return {key: self._plain(item, depth + 1) for key, item in fields.items()}
-        return self._cattrs.unstructure(value) if _typed(type(value)) else value
+        kind: object = type(value)
+        if kind is list:
+            return [self._plain(item, depth + 1) for item in value]
+        if kind is dict:
+            return {key: self._plain(item, depth + 1) for key, item in value.items()}
+        return self._cattrs.unstructure(value) if _typed(kind) else value
 
 
 def _typed(to: Any) -> bool:
