@@ -99,7 +99,8 @@ def _granted(state: Working, event: CallSucceeded) -> WorkerStep:
 def _claim_failed(state: Working, event: CallUnavailable | CallUnknown) -> WorkerStep:
     """The same claim again, with the same id and the same slots: it may have been granted (S18)."""
     assert state.claim is not None
-    again = changed(state.claim, retry_at=retry_at(event.now, state.tries, event.jitter))
+    doubtful = state.claim.doubtful or isinstance(event, CallUnknown)
+    again = changed(state.claim, retry_at=retry_at(event.now, state.tries, event.jitter), doubtful=doubtful)
     return WorkerStep(changed(state, claim=again, tries=min(state.tries + 1, MAX_TRIES)))
 
 
@@ -226,6 +227,14 @@ def _claiming(state: Working, event: CallSucceeded) -> bool:
     return state.claim is not None and state.claim.call == event.call
 
 
+def _doubtful(state: Working, event: CallSucceeded) -> bool:
+    return state.claim is not None and state.claim.call == event.call and state.claim.doubtful
+
+
+def _ungranted(state: Working, event: CallSucceeded) -> bool:
+    return _claiming(state, event) and not _doubtful(state, event)
+
+
 def _reads(state: Working, event: CallSucceeded) -> bool:
     return state.reading == event.call and not _claiming(state, event)
 
@@ -279,7 +288,12 @@ TABLE: Table = {
     (Draining, CallSucceeded): _CALLED,
     (Draining, CallRefused): (_STALE_CALL, go("claim", _claiming, _claim_refused), _UNREAD),
     (Draining, CallFenced): (_STALE_CALL, go("claim", _claiming, _claim_superseded), _UNREAD),
-    (Draining, CallUnavailable): (_STALE_CALL, go("claim", _claiming, _claim_dropped), _UNREAD),
+    (Draining, CallUnavailable): (
+        _STALE_CALL,
+        go("claim", _ungranted, _claim_dropped),
+        go("doubtful claim", _doubtful, _claim_failed),
+        _UNREAD,
+    ),
     (Draining, CallUnknown): (_STALE_CALL, go("claim", _claiming, _claim_failed), _UNREAD),
     (Draining, AttemptEnded): each(_ended),
     (Draining, AttemptUnheld): each(_unheld),

@@ -40,12 +40,14 @@ class WorkerTerms:
 
 @frozen
 class ClaimCall:
-    """The claim that is outstanding: in flight, or waiting until `retry_at` to be sent again with the same id."""
+    """The claim that is outstanding: in flight, or waiting until `retry_at` to be sent again with the same id.
+    `doubtful`: a sending of it ended as Unknown, so it may have been granted."""
 
     call: int
     request: ClaimNext
     sent_at: Instant
     retry_at: Instant | None = None
+    doubtful: bool = False
 
 
 @frozen

@@ -136,7 +136,7 @@ def worker_states() -> Iterator[w.WorkerState]:
     request = ClaimNext(CLAIM, 30_000, 1, ClaimFilter("", ("k",)))
     for call in (None, 1, 2):
         for reading in (None, 1):
-            claim = None if call is None else w.ClaimCall(call, request, START)
+            claim = None if call is None else w.ClaimCall(call, request, START, doubtful=reading is not None)
             shared = (terms, 1, (("p", 1),), claim, reading, 0)
             yield w.Driving(*shared, hungry=True, hinted=False, cancels=True, poll_at=START)
             yield w.Draining(*shared, until=MOMENTS[1], told=False)

@@ -239,7 +239,7 @@ worked: dict[str, SearchStrategy[Any]] = {
     "terms": worker_terms,
     "running": st.integers(0, 3),
     "exclude": st.lists(st.tuples(names, tokens), max_size=2).map(tuple),
-    "claim": st.none() | st.builds(w.ClaimCall, calls, claims_next, instants, later),
+    "claim": st.none() | st.builds(w.ClaimCall, calls, claims_next, instants, later, booleans),
     "reading": st.none() | calls,
     "tries": tries,
 }
