@@ -45,7 +45,7 @@ def guards_that_hold(state: t.AttemptState, event: t.AttemptEvent) -> list[str]:
 
 
 @given(strategies.attempt_states, strategies.attempt_events)
-@settings(max_examples=500)
+@settings(max_examples=250)
 def test_step_is_total_and_raises_only_misuse(state: t.AttemptState, event: t.AttemptEvent) -> None:
     assert len(guards_that_hold(state, event)) == 1
     before = hash(state)
