@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 from attrs import has
 from cattrs import transform_error
@@ -35,7 +35,7 @@ class CattrsConverter:
     def _plain(self, value: Any, depth: int) -> Any:
         if depth > MAX_DEPTH:  # refused for its depth, by whoever makes it JSON
             return value
-        kind: object = type(value)
+        kind = cast("type[object]", type(value))
         if kind is list:
             return [self._plain(item, depth + 1) for item in value]
         if kind is dict:
