@@ -12,7 +12,7 @@ import pytest
 from tests.cli.commanding import line_with, module, running, shown, tenure
 
 APP = """
-import sys, time, tenure
+import asyncio, signal, sys, threading, time, tenure
 app = tenure.App()
 
 @app.process("double")
@@ -28,6 +28,17 @@ def sleep(ctx, seconds):
 async def block(ctx, seconds):
     print("asleep", file=sys.stderr, flush=True)
     time.sleep(seconds)
+
+@app.process("signals")
+def signals(ctx, count):
+    for _ in range(count):  # to this very thread: the main thread is asleep in its loop, and nothing wakes it
+        signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+        time.sleep(0.3)
+    time.sleep(600)
+
+@app.process("loop")
+async def loop(ctx):
+    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, print)
 """
 
 LOOPS = pytest.mark.parametrize("loop", ["asyncio", "trio"])
@@ -48,7 +59,7 @@ def test_it_works_until_it_is_told_to_stop(store: str, tmp_path: Path, loop: str
     with running(*arguments, cwd=tmp_path) as process:
         ready = line_with(process, "ready")
         assert store in ready
-        for words in ("worker w7 is ready", f"loop {loop}", "kinds block, double, sleep"):
+        for words in ("worker w7 is ready", f"loop {loop}", "kinds block, double, loop, signals, sleep"):
             assert words in ready
         waited = tenure("wait", "one", "--timeout", "20", store=store)
         assert (waited.exit_code, waited.stdout) == (0, "42\n"), waited.stderr
@@ -125,6 +136,29 @@ def test_a_store_that_goes_away_for_good_exits_4(store: str, tmp_path: Path, loo
         _, err = process.communicate(timeout=20)
         assert process.returncode == 4, err
         assert "moved, removed or replaced" in err
+
+
+@LOOPS
+@pytest.mark.parametrize(("count", "code"), [(1, 1), (2, 128 + signal.SIGTERM)])
+def test_a_signal_counts_though_the_main_thread_does_not_wake(
+    store: str, tmp_path: Path, loop: str, count: int, code: int
+) -> None:
+    """The kernel may hand a signal to any thread; and one that comes just before the loop sleeps wakes nobody."""
+    assert tenure("start", "signals", str(count), "--id", "two", store=store).exit_code == 0
+    arguments = ["worker", "work:app", "--store", store, "--loop", loop, "--ttl", "1"]
+    with running(*arguments, "--grace", "0" if count == 1 else "60", cwd=tmp_path) as process:
+        _, err = process.communicate(timeout=20)
+        assert process.returncode == code, err
+
+
+def test_a_handler_that_takes_signals_of_its_own_does_not_take_ours(store: str, tmp_path: Path) -> None:
+    assert tenure("start", "loop", "--id", "two", store=store).exit_code == 0
+    with running("worker", "work:app", "--store", store, cwd=tmp_path) as process:
+        line_with(process, "ready")
+        assert tenure("wait", "two", "--timeout", "20", store=store).exit_code == 0
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=20)
+        assert process.returncode == 0, err
 
 
 def test_a_store_that_cannot_be_used_exits_4(tmp_path: Path) -> None:

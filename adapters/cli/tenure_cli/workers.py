@@ -12,7 +12,8 @@ from tenure.timings import LeaseTimings
 from tenure_cli.exits import say
 from tenure_cli.loading import load_app
 from tenure_cli.options import shown, store_option
-from tenure_cli.running import Draining, run_worker
+from tenure_cli.running import run_worker
+from tenure_cli.signals import Draining
 
 if TYPE_CHECKING:
     from tenure_driver import Options

@@ -26,7 +26,8 @@ from tenure.timings import LeaseTimings
 from tenure_cli.demo.handler import demo_app
 from tenure_cli.demo.journal import Journal, What
 from tenure_cli.exits import code_of, say
-from tenure_cli.running import Draining, run_worker
+from tenure_cli.running import run_worker
+from tenure_cli.signals import Draining
 
 STOP = b"stop\n"
 """What the demo writes to a worker's stdin to make it the zombie."""
