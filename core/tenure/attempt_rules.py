@@ -112,7 +112,7 @@ def report(state: t.Holding, what: str) -> t.Report:
 
 
 def complete(state: t.Holding, outcome: Outcome, event: t.Event, *said: t.Command) -> t.Step:
-    """Write the outcome, after whatever is in flight was answered (VERIFICATION §4, rule 1)."""
+    """Write the outcome, after whatever is in flight was answered."""
     call = t.Call(0, Complete(state.lease.fence, outcome), event.now)
     after_it = t.Completing(state.terms, state.record, state.lease, state.flight, (call,), outcome)
     return pump(after_it, event, *said, *_unanswered(state.queue))

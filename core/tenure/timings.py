@@ -26,7 +26,7 @@ class LeaseTimings:
 
     `ttl`: how long the store grants. `renew_interval`: from the first sending of the last accepted claim or renewal
     to the next renewal. `call_timeout`: how long a request may stay without answer. `margin`: what drifting clocks may
-    take. `stop_grace`: how long a handler may take to stop (VERIFICATION's sigma). `completion_patience`: for how long
+    take. `stop_grace`: how long a handler may take to stop (the properties' sigma). `completion_patience`: for how long
     after the deadline an outcome is still offered to the store; as long as the ttl where it is None.
 
     Derived: `budget_ns`, from the sending of what was accepted to the local deadline; `renew_slack_ns`, how much

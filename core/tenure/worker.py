@@ -65,7 +65,7 @@ def start(terms: WorkerTerms, now: Instant) -> WorkerStep:
 
 
 def free_slots(state: Working) -> int:
-    """How many handlers more may run; those of a claim under way are taken (DESIGN §2)."""
+    """How many handlers more may run; those of a claim under way are taken."""
     reserved = state.claim.request.limit if state.claim else 0
     return max(0, state.terms.max_running - state.running - reserved)
 

@@ -1,5 +1,5 @@
 """Every behaviour of two workers and one process: a breadth-first search over the shipped attempt machine and the
-shipped law of rows, until no state is new (VERIFICATION §4).
+shipped law of rows, until no state is new.
 
 Requests and replies are lost, late or doubled; workers crash; a client cancels; the store's clock ticks (a ttl is two
 ticks), a worker's is free: what its attempt waits for may come at once. What a worker can do is kept by (row, zombie,

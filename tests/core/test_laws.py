@@ -1,6 +1,6 @@
 """What holds of both machines whatever their state: time may be shifted, ids renamed, and nothing grows for ever.
 
-Without these no search of the machines ever closes (DESIGN §2, VERIFICATION §4).
+Without these no search of the machines ever closes (docs/reference/properties.md).
 """
 
 from __future__ import annotations

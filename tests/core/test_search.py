@@ -1,4 +1,4 @@
-"""No behaviour of two workers and one process breaks S2-S9 or S20, and the search would notice (VERIFICATION §2, §4).
+"""No behaviour of two workers and one process breaks S2-S9 or S20, and the search would notice.
 
 `search` explores the world; here is what must hold of each transition of the row, what must be seen sometimes, and
 for each property a bug that breaks it. One configuration is checked: two workers, one process, a ttl of two ticks, one

@@ -22,7 +22,7 @@ CROSSINGS = (
     "handler_returned_x_lease_lost",
     "cancel_x_retrying_the_terminal_write",
 )
-"""DESIGN §2."""
+"""Those in the docstring of `tenure.attempt`."""
 
 ENDINGS = (
     "returned",
@@ -92,7 +92,7 @@ def test_every_ending_has_a_trace(name: str) -> None:
 
 
 def test_every_edge_is_taken_by_a_trace() -> None:
-    """An edge that no trace takes is not understood; it fails the run (DESIGN §2)."""
+    """An edge that no trace takes is not understood; it fails the run."""
     taken = {name for path in TRACES for name in taken_by(path)[1]}
     missing = [
         str(name) for machine in TABLES for name, edge in edges(machine) if edge.go and name not in taken

@@ -16,7 +16,7 @@ from tenure.model import Snapshot, apply
 from tenure.process import Success
 from tenure.replies import Answer, Succeeded, Unavailable
 from tenure.requests import ClaimNext, Register, RequestCancel
-from tenure.router import Router
+from tenure.router import Router, unheld
 from tenure.timings import LeaseTimings
 from tenure.worker_types import Draining, Driving, Stopped, WorkerTerms, Working
 from tests.core.rows import registration
@@ -35,7 +35,7 @@ class Played:
         self.model = Snapshot(limits=Limits(takeover_cap=1_000))
         self.router = Router(TERMS, self.now, count(1).__next__, lambda: 500)
         self.sent: list[t.Send] = []
-        self.all_sent: list[t.Send] = []
+        self.perhaps: list[object] = []
         self.zombies: list[t.Send] = []
         self.opening: list[int] = []
         self.handlers: dict[int, str] = {}
@@ -43,7 +43,6 @@ class Played:
         self.asks: set[int] = set()
         self.claims: list[int] = []
         self.drained = False
-        self.left: int | None = None
         self.leave_at = Instant(1 << 62)
         self.claiming: int | None = None
         self.registered = 0
@@ -57,8 +56,7 @@ class Played:
             self.check(command)
         worker = self.router.worker
         if isinstance(worker, Stopped):
-            self.left = len(self.router.attempts) if self.left is None else self.left
-            assert worker.left == self.left
+            assert worker.left >= len(self.router.attempts), "what is left is said"
             assert self.claiming is None or self.router.attempts or self.now >= self.leave_at, (
                 "a drain waits for its claim, since what it may have got would be left to expire"
             )
@@ -76,7 +74,6 @@ class Played:
         match command:
             case t.Send():
                 self.sent.append(command)
-                self.all_sent.append(command)
                 if isinstance(command.request, ClaimNext):
                     self.check_claim(command.request)
             case t.OpenSession():
@@ -84,7 +81,7 @@ class Played:
             case t.StartHandler():
                 token, name = command.grant.fence.token, command.grant.record.id
                 assert token not in self.started, "S12: one start per token"
-                assert name not in self.handlers.values(), "beside a handler left behind"
+                assert name not in self.strays(), "beside a handler that has lost its lease"
                 assert self.now < command.not_after, "S13"
                 self.started.add(token)
                 self.handlers[token] = name
@@ -94,6 +91,12 @@ class Played:
                 self.asks.remove(command.ask)
             case t.Report():
                 pass
+
+    def strays(self) -> set[str]:
+        """The processes whose handlers still run here without a lease. (One whose lease the store let expire by a
+        clock of its own does not know it yet; its token is what keeps it apart.)"""
+        states = self.router.attempts
+        return {name for token, name in self.handlers.items() if token in states and unheld(states[token])}
 
     def check_claim(self, request: ClaimNext) -> None:
         """One claim at a time, repeated under its id until it is answered; none of its own in a drain (S18, L5)."""
@@ -130,9 +133,11 @@ class Played:
             case "lose" if self.sent:
                 # Nobody answers: the router itself does, once the call_timeout is over.
                 send = self.sent.pop(how % len(self.sent))
+                self.perhaps.append(send.request)
                 self.executed(send)
             case "delay" if self.sent:
                 self.zombies.append(self.sent.pop(how % len(self.sent)))
+                self.perhaps.append(self.zombies[-1].request)
             case "arrive" if self.zombies:
                 send = self.zombies.pop()
                 self.model, answer = apply(self.model, send.request, self.clock)
@@ -181,9 +186,8 @@ class Played:
         return claim is not None and claim.call == send.id and claim.retry_at is None
 
     def surely_not(self, send: t.Send) -> bool:
-        """Whether this was the claim's only sending, so that it has not been granted by another."""
-        same = [call for call in self.all_sent if call.request == send.request]
-        return self.awaits(send) and same == [send]
+        """Whether no sending of this claim can have been granted."""
+        return isinstance(send.request, ClaimNext) and self.awaits(send) and send.request not in self.perhaps
 
     def some_handler(self, position: int) -> int:
         return list(self.handlers)[position % len(self.handlers)]
@@ -223,7 +227,7 @@ two_run: list[tuple[str, Any]] = [
 
 
 @given(st.sampled_from([[], two_run]), st.lists(actions, max_size=40))
-@settings(max_examples=300)
+@settings(max_examples=2000)
 def test_a_worker_keeps_the_rules_and_catches_up(
     begun: list[tuple[str, Any]], run: list[tuple[str, Any]]
 ) -> None:
@@ -246,7 +250,7 @@ def test_a_worker_keeps_the_rules_and_catches_up(
     st.lists(actions | st.tuples(st.just("drain"), st.just(NANOS_PER_SECOND)), max_size=20),
     st.booleans(),
 )
-@settings(max_examples=300)
+@settings(max_examples=2000)
 def test_a_worker_drains(
     begun: list[tuple[str, Any]], run: list[tuple[str, Any]], draining: list[tuple[str, Any]], calm: bool
 ) -> None:

@@ -39,7 +39,7 @@ ALLOWED_MODULES = frozenset({
     "enum",
     "functools",
     "hashlib",
-    "heapq",  # beside DESIGN's list: the order of wake-ups in the router; it only compares and moves items
+    "heapq",  # the order of wake-ups in the router; it only compares and moves items
     "itertools",
     "json",
     "math",

@@ -299,7 +299,7 @@ def test_a_closed_store_answers_unavailable_and_holds_no_file(tmp_path: Path) ->
 
 
 def test_closing_does_not_wait_for_a_call_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """DESIGN §4: a thread stuck in the store is abandoned; its connection is closed by itself when it comes back."""
+    """a thread stuck in the store is abandoned; its connection is closed by itself when it comes back."""
     monkeypatch.setattr(tenure_sqlite.store, "CLOSE_PATIENCE", 0.01)
     stuck, free = Event(), Event()
     fault = Fault()

@@ -1,4 +1,4 @@
-"""The three threads around `turn`: machine, store and feed (DESIGN §4).
+"""The three threads around `turn`: machine, store and feed.
 
 The machine thread calls `turn` and never blocks on the store, so that the local deadline fires whatever the store
 does. The store thread executes what waits as batches; while it commits, the next batch gathers. The feed thread waits

@@ -2,7 +2,7 @@
 
 What is judged: every process ended once (S6), with an outcome that a handler of that very lease returned (S17) and
 that stands where it was acknowledged (S21); no lease started two handlers (S12); the late writer was refused (S4);
-and no attempt repeated an effect that was recorded before its claim (DESIGN §6).
+and no attempt repeated an effect that was recorded before its claim.
 """
 
 from __future__ import annotations
