@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, assert_never
 
 from attrs import define, frozen
 
@@ -180,6 +180,8 @@ def execute(tables: Tables, request: Request, clock: StoreTime) -> Answer:
             return Succeeded(tables.cancels(request.owner, request.limit))
         case ReadFenceLog():
             return Succeeded(tables.fence_log(request.limit))
+        case _:
+            assert_never(request)
 
 
 def phase_of(record: Record, clock: StoreTime) -> Phase:
@@ -318,8 +320,7 @@ class _Draft:
 
     def write(self, before: Record | None, decision: Decision) -> None:
         after = decision.record
-        if after is None:
-            return
+        assert after is not None
         rows = [r for r in self.state.records if r.id != after.id] + [after]
         self.state = changed(
             self.state,

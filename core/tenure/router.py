@@ -28,6 +28,7 @@ from tenure.worker_types import (
     ShowCancels,
     StopAttempts,
     Stopped,
+    WorkerCommand,
     WorkerEvent,
     WorkerState,
     WorkerTerms,
@@ -211,7 +212,7 @@ class Router:
         elif isinstance(command, t.OpenSession):
             self._owner_of[command.id] = token
 
-    def _worker_commands(self, commands: Iterable[object], event: t.Event) -> Routed:
+    def _worker_commands(self, commands: Iterable[WorkerCommand], event: t.Event) -> Routed:
         said: Routed = []
         for command in commands:
             match command:
@@ -232,7 +233,7 @@ class Router:
                     self._expect(WORKER, command, event.now)
                     said.append(command)
                 case _:
-                    raise AssertionError(command)
+                    assert_never(command)
         return said
 
 

@@ -227,7 +227,7 @@ two_run: list[tuple[str, Any]] = [
 
 
 @given(st.sampled_from([[], two_run]), st.lists(actions, max_size=40))
-@settings(max_examples=2000)
+@settings(max_examples=250)
 def test_a_worker_keeps_the_rules_and_catches_up(
     begun: list[tuple[str, Any]], run: list[tuple[str, Any]]
 ) -> None:
@@ -250,7 +250,7 @@ def test_a_worker_keeps_the_rules_and_catches_up(
     st.lists(actions | st.tuples(st.just("drain"), st.just(NANOS_PER_SECOND)), max_size=20),
     st.booleans(),
 )
-@settings(max_examples=2000)
+@settings(max_examples=250)
 def test_a_worker_drains(
     begun: list[tuple[str, Any]], run: list[tuple[str, Any]], draining: list[tuple[str, Any]], calm: bool
 ) -> None:
