@@ -47,7 +47,7 @@ from tenure_sqlite.trouble import answer_to, is_busy, raise_unusable
 
 GAP = 0.001
 """Seconds that this process leaves between two write transactions, so that others get in (CONTRACT §5)."""
-FEED_POLL = 0.015
+FEED_POLL = 0.03
 """Seconds between two looks at the file's change counter, while somebody waits."""
 CLOSE_PATIENCE = 1.0
 """Seconds that `close` waits for a call in another thread; then that thread closes its connection itself."""
