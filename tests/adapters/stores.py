@@ -38,13 +38,14 @@ Trouble = Callable[[Request], "type[Unavailable] | type[Unknown] | None"]
 
 class Troubled:
     """A store in front of another. `trouble` decides per request: Unavailable keeps it from the store, Unknown hands it
-    on and keeps the answer back. `seen` has every request that came, `applied` those that reached the store."""
+    on and keeps the answer back. `seen` has every request that came, `applied` those that reached the store. While
+    `held` is not set nothing is executed; `entered` is set by every batch that comes."""
 
     def __init__(self, store: ProcessRegistry, trouble: Trouble = lambda request: None) -> None:
         self._store, self.trouble = store, trouble
         self.seen: list[Request] = []
         self.applied: list[Request] = []
-        self.held = threading.Event()
+        self.entered, self.held = threading.Event(), threading.Event()
         self.held.set()
         self.feed_error: Exception | None = None
 
@@ -57,6 +58,7 @@ class Troubled:
         return self._store.epoch
 
     def execute(self, batch: Sequence[Request]) -> Sequence[Answer]:
+        self.entered.set()
         self.held.wait(30)
         answers: list[Answer] = []
         for request in batch:

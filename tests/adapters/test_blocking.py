@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import gc
 import inspect
+import os
+import signal
 import threading
-import time
-from collections.abc import Sized
+from collections.abc import Callable
 from types import FunctionType
 from typing import Any
 
@@ -16,9 +16,8 @@ import tenure
 from tenure import App, Cancelled, Client, Context, Handle, Success
 from tenure.canonical import canonical
 from tenure.requests import Prune
-from tenure_driver import BlockingClient, BlockingContext, BlockingHandle, Runner, connect
-from tenure_driver.turn import Driver
-from tests.adapters import stores
+from tenure_driver import BlockingClient, BlockingContext, BlockingHandle, connect
+from tests.adapters import leftovers, stores
 from tests.adapters.loops import BOUND, Host
 
 PAIRS = [(Client, BlockingClient), (Context, BlockingContext), (Handle, BlockingHandle)]
@@ -109,8 +108,7 @@ def test_many_threads_share_a_client() -> None:
 
 
 def test_nothing_is_left_of_calls_that_were_answered() -> None:
-    pause = threading.Event()
-    before = [one for one in gc.get_objects() if isinstance(one, Runner | Driver)]
+    before = leftovers.runners_and_drivers()
     with connect("memory:") as client:
         for turn in range(50):
             handle = client.start("nobody", turn)
@@ -118,22 +116,28 @@ def test_nothing_is_left_of_calls_that_were_answered() -> None:
                 handle.wait(0)
             handle.cancel()
             handle.outcome(BOUND)
-        ours = [one for one in gc.get_objects() if isinstance(one, Runner | Driver) and one not in before]
-        assert len(ours) == 2
-        end = time.monotonic() + BOUND
-        while any(leftovers(one) for one in ours):
-            assert time.monotonic() < end, [leftovers(one) for one in ours]
-            pause.wait(0.01)
+        leftovers.none_of([one for one in leftovers.runners_and_drivers() if one not in before])
 
 
-def leftovers(owner: object) -> dict[str, int]:
-    """How much each of its collections holds; timers go with time, up to a bound."""
-    collections = {name: value for name, value in vars(owner).items() if isinstance(value, Sized)}
-    return {
-        name: len(value)
-        for name, value in collections.items()
-        if value and name not in ("_timers", "context")
-    }
+def test_ctrl_c_breaks_off_a_call_that_waits() -> None:
+    store = stores.Troubled(stores.memory())
+    before = leftovers.runners_and_drivers()
+
+    def interrupted(call: Callable[[], object]) -> None:
+        timer = threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT))
+        timer.start()
+        with pytest.raises(KeyboardInterrupt):
+            call()
+        timer.join()
+
+    with connect(store) as client:
+        client.start("nobody", id="a")
+        interrupted(lambda: client.wait("a"))
+        store.held.clear()
+        interrupted(lambda: client.get("a"))
+        store.held.set()
+        assert client.get("a").claims == 0
+        leftovers.none_of([one for one in leftovers.runners_and_drivers() if one not in before])
 
 
 def test_closing_wakes_whoever_waits() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 import tenure
 from tenure import App, Context
-from tests.adapters import stores, trampoline
+from tests.adapters import leftovers, stores, trampoline
 from tests.adapters.loops import BOUND, HOSTS, Host
 
 
@@ -26,14 +26,14 @@ def test_waiting_has_an_end(host: Host) -> None:
 
 
 def test_a_call_is_cancelled_in_the_middle(host: Host) -> None:
-    store = stores.Troubled(stores.memory())
+    store, before = stores.Troubled(stores.memory()), leftovers.runners_and_drivers()
 
     async def main() -> None:
-        async with host.adapter.worker(App(), store) as worker:
+        async with host.adapter.connect(store) as client:
             store.held.clear()
-            starting = host.spawn(lambda: worker.client.start("unknown", id="a"))
-            waiting = host.spawn(lambda: worker.client.wait("a"))
-            await host.pause()
+            starting = host.spawn(lambda: client.start("unknown", id="a"))
+            waiting = host.spawn(lambda: client.wait("a"))
+            await host.until(store.entered.is_set)
             starting.cancel()
             waiting.cancel()
             await host.until(lambda: starting.done and waiting.done)
@@ -41,8 +41,9 @@ def test_a_call_is_cancelled_in_the_middle(host: Host) -> None:
             assert waiting.error is not None
             store.held.set()
             # It may have had its effect: repeated, it answers the same.
-            assert (await worker.client.start("unknown", id="a")).id == "a"
-            assert (await worker.client.get("a")).claims == 0
+            assert (await client.start("unknown", id="a")).id == "a"
+            assert (await client.get("a")).claims == 0
+            leftovers.none_of([one for one in leftovers.runners_and_drivers() if one not in before])
 
     host.run(main)
 

@@ -265,7 +265,7 @@ def test_a_block_that_nobody_leaves_warns_and_ends_its_threads(host: Host) -> No
     assert any("a client of tenure was not closed" in words for words in said)
 
 
-def test_a_loop_that_is_gone_ends_the_threads(host: Host) -> None:
+def test_a_loop_that_is_gone_ends_the_threads(host: Host, caplog: pytest.LogCaptureFixture) -> None:
     """Nobody left the block, and the loop is closed: no thread goes on, and none ends with a traceback."""
     scene, store = Scene(host), stores.memory()
     blocks = [host.adapter.worker(scene.app, store)]
@@ -285,6 +285,7 @@ def test_a_loop_that_is_gone_ends_the_threads(host: Host) -> None:
         blocks.clear()
         gc.collect()
     assert scene.started == []
+    assert caplog.text == ""
 
 
 def test_a_worker_that_may_not_drive_says_so(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -67,6 +67,27 @@ async def test_a_mixed_group_is_a_failure() -> None:
 
 
 @pytest.mark.trio
+async def test_a_stray_cancellation_beside_an_error_is_a_failure() -> None:
+    app, strays = App(), list[BaseException]()
+
+    @app.process("kind")
+    async def handler(ctx: Context) -> None:
+        with trio.CancelScope() as scope:
+            scope.cancel()
+            try:
+                await trio.lowlevel.checkpoint()
+            except trio.Cancelled as stray:
+                strays.append(stray)
+                raise
+        raise BaseExceptionGroup("mixed", [*strays, BaseExceptionGroup("inner", [*strays, KeyError("mine")])])
+
+    async with tenure_trio.worker(app, "memory:") as worker:
+        outcome = await (await worker.client.start(handler)).outcome(BOUND)
+    assert isinstance(outcome, Failure)
+    assert (outcome.failure_class, outcome.code) == ("BaseExceptionGroup", "raised")
+
+
+@pytest.mark.trio
 async def test_scopes_of_the_handlers_own() -> None:
     app = App()
 

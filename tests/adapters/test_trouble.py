@@ -230,7 +230,7 @@ def test_leaving_while_the_store_hangs_is_bounded(
         async with host.adapter.connect(store) as client:
             store.held.clear()
             hanging = host.spawn(lambda: client.get("a"))
-            await host.pause()
+            await host.until(store.entered.is_set)
         await host.until(lambda: hanging.done)
         assert isinstance(hanging.error, tenure.WorkerClosed)
 

@@ -92,14 +92,14 @@ class _Loop:
             with scope:  # takes its own Cancelled out of whatever the handler's nurseries raise
                 outcome = await self._interruptible(job)
         except BaseException as raised:
-            own, rest = _split(raised, trio.Cancelled)
-            if _split(raised, KeyboardInterrupt)[0]:
+            leaves = _leaves(raised)
+            if any(isinstance(leaf, KeyboardInterrupt) for leaf in leaves):
                 self.runner.drain(0)  # the operator's, not the handler's: give the process back
                 signal.raise_signal(signal.SIGINT)  # this frame is protected: trio raises it in its main task
-            elif rest:
+            elif not all(isinstance(leaf, trio.Cancelled) for leaf in leaves):
                 outcome = failure_of(raised)
-            elif own and trio.current_effective_deadline() == -math.inf:
-                self.runner.drain(0)  # nobody left the block, and trio ends
+            elif trio.current_effective_deadline() == -math.inf:
+                self.runner.drain(0)  # nobody left the block, and trio ends: no failure of the handler's
         finally:
             del self._scopes[job.token]
             self.runner.returned(job.token, outcome)
@@ -128,13 +128,12 @@ class _Loop:
                 self.runner.fail_calls()
 
 
-def _split(raised: BaseException, wanted: type[BaseException]) -> tuple[bool, bool]:
-    """Whether the exception, or anything in it where it is a group, is of that type; and whether anything is not."""
-    if isinstance(raised, BaseExceptionGroup):
-        group = cast("BaseExceptionGroup[BaseException]", raised)
-        parts = [_split(part, wanted) for part in group.exceptions]
-        return any(own for own, _ in parts), any(rest for _, rest in parts)
-    return isinstance(raised, wanted), not isinstance(raised, wanted)
+def _leaves(raised: BaseException) -> list[BaseException]:
+    """The exception, or those in it where it is a group."""
+    if not isinstance(raised, BaseExceptionGroup):
+        return [raised]
+    group = cast("BaseExceptionGroup[BaseException]", raised)
+    return [leaf for part in group.exceptions for leaf in _leaves(part)]
 
 
 def worker(
