@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
@@ -55,6 +56,13 @@ from tenure.requests import (
     Renew,
 )
 from tenure.timings import LeaseTimings
+
+
+def examples(number: int) -> settings:
+    """That many examples in `make test`, and as many times more as the profile has in `make verify`."""
+    profile: int = getattr(settings(), "max_examples")  # noqa: B009  its stub leaves the type open
+    return settings(max_examples=number * profile // 100)
+
 
 booleans = st.booleans()
 calls = st.integers(0, 4)

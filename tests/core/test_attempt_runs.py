@@ -6,7 +6,7 @@ from collections.abc import Callable
 from itertools import count
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tenure import attempt
@@ -36,6 +36,7 @@ from tenure.requests import Claim, Complete, EmitEvent, RecordEffect, Release, R
 from tenure.router import answer_event
 from tenure.timings import LeaseTimings
 from tests.core.samples import FENCE, RECORD, STAMP
+from tests.core.strategies import examples
 
 TIMINGS = LeaseTimings(completion_patience=40)
 TERMS = t.Terms(TIMINGS, "", ("k",), max_run=(("k", 33 * NANOS_PER_SECOND),))
@@ -238,7 +239,7 @@ BEGINNINGS: list[list[tuple[str, Any]]] = [
 
 
 @given(st.sampled_from(BEGINNINGS), st.lists(actions, max_size=25))
-@settings(max_examples=600)
+@examples(400)
 def test_every_run_keeps_the_rules_and_ends(begun: list[tuple[str, Any]], run: list[tuple[str, Any]]) -> None:
     played = Played()
     for action in [*begun, *run]:

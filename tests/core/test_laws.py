@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tenure import attempt, worker
@@ -21,9 +21,10 @@ from tenure.instants import NANOS_PER_MILLI, NANOS_PER_SECOND, Instant
 from tenure.process import Success
 from tenure.requests import Claim, Release, Renew
 from tests.core import samples, strategies
+from tests.core.strategies import examples
 from tests.core.transform import renamed, shifted
 
-EXAMPLES = settings(max_examples=200)
+EXAMPLES = examples(100)
 shifts = st.integers(1, 10**18)
 
 
@@ -108,7 +109,7 @@ def test_both_commute_with_a_beginning(
     strategies.EVENTS[t.Tick],
     shifts,
 )
-@settings(max_examples=20)
+@examples(20)
 def test_shifting_commutes_with_a_single_claim(
     terms: t.Terms, request: Claim, event: t.Tick, by: int
 ) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from attrs import evolve
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tenure.canonical import canonical
@@ -49,10 +49,11 @@ from tenure.requests import (
     RequestCancel,
 )
 from tests.core import strategies
+from tests.core.strategies import examples
 
 LIMITS = Limits(payload=10_000)
 NUMBER = 99
-EXAMPLES = settings(max_examples=150)
+EXAMPLES = examples(100)
 fenced_kinds = st.sampled_from([Renew, RecordEffect, EmitEvent, Complete, Release])
 Case = tuple[Record, RowRequest, Event | Effect | None]
 
@@ -214,31 +215,35 @@ def test_replaying_changes_nothing_and_answers_the_same(
     assert decided((record, request, known or found), max(clock, later)) == Decision(decision.answer)
 
 
-@given(fenced_cases(), strategies.moments)
+def held(record: Record) -> Record:
+    """The row as its holder has it, whose claim this is."""
+    return evolve(record, token=4, claim=ClaimId("us", 1), held=True, outcome=None, ended_by=None)
+
+
+@given(strategies.records(), strategies.moments, st.integers(0, 40_000))
 @EXAMPLES
-def test_renewing(case: tuple[Record, Any, Any], clock: StoreTime) -> None:
-    """It never shortens, and its reply carries the cancel flag (S9, S16)."""
-    before, _, _ = case
-    request = Renew(fence_of(before), 20_000)
-    decision = decided((before, request, None), clock)
-    if decision.record is None:
-        assert decision.answer == Fenced()
-        return
+def test_renewing(record: Record, clock: StoreTime, ttl: int) -> None:
+    """It never shortens, revives nothing, and its reply carries the cancel flag (S5, S9, S16)."""
+    before = held(record)
+    decision = decided((before, Renew(fence_of(before), ttl), None), clock)
     after, answer = decision.record, decision.answer
-    assert after.expires_at == max(before.expires_at, before.now(clock) + 20_000)
+    if not before.live(before.now(clock)):
+        assert answer == Fenced()
+        return
+    assert after is not None
+    assert after.expires_at == max(before.expires_at, before.now(clock) + ttl)
     assert isinstance(answer, Succeeded)
     assert isinstance(answer.reply, Renewed)
-    assert answer.reply.cancel == before.cancel
-    assert answer.reply.expires_at == after.expires_at
+    assert (answer.reply.cancel, answer.reply.expires_at) == (before.cancel, after.expires_at)
 
 
 @given(strategies.records(), strategies.outcomes, strategies.outcomes, strategies.moments)
 @EXAMPLES
 def test_completing_again(record: Record, one: Any, other: Any, clock: StoreTime) -> None:
     """S11: the same outcome is answered as stored, another one is a conflict; S6: the first stands."""
-    held = evolve(record, token=4, claim=ClaimId("us", 1), held=True, outcome=None, ended_by=None)
-    request = Complete(fence_of(held), one)
-    first = decided((held, request, None), clock)
+    before = held(record)
+    request = Complete(fence_of(before), one)
+    first = decided((before, request, None), clock)
     assert first.record is not None
     assert (first.record.outcome, first.record.ended_by) == (one, EndedBy.COMPLETE)
     assert not first.record.held
@@ -279,19 +284,19 @@ def test_cancelling(record: Record, reason: str, clock: StoreTime) -> None:
 @EXAMPLES
 def test_releasing(record: Record, clock: StoreTime, delay: int) -> None:
     """It frees the row and forgets its losses; a row with the cancel flag ends as cancelled instead (CONTRACT §4)."""
-    held = evolve(record, token=4, claim=ClaimId("us", 1), held=True, outcome=None, ended_by=None)
-    decision = decided((held, Release(fence_of(held), delay), None), clock)
+    before = held(record)
+    decision = decided((before, Release(fence_of(before), delay), None), clock)
     after = decision.record
     assert after is not None
     assert not after.held
     assert isinstance(decision.answer, Succeeded)
     assert isinstance(decision.answer.reply, Released)
     assert decision.answer.reply.outcome == after.outcome
-    if held.cancel is None:
+    if before.cancel is None:
         assert after.outcome is None
-        assert (after.ready_at, after.lost) == (held.now(clock) + delay, 0)
+        assert (after.ready_at, after.lost) == (before.now(clock) + delay, 0)
     else:
-        assert (after.outcome, after.ended_by) == (Cancelled(held.cancel), EndedBy.RELEASE)
+        assert (after.outcome, after.ended_by) == (Cancelled(before.cancel), EndedBy.RELEASE)
 
 
 @given(fenced_cases(), strategies.moments)

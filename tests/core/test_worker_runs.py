@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import count
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tenure import attempt_types as t
@@ -20,6 +20,7 @@ from tenure.router import Router, unheld
 from tenure.timings import LeaseTimings
 from tenure.worker_types import Draining, Driving, Stopped, WorkerTerms, Working
 from tests.core.rows import registration
+from tests.core.strategies import examples
 
 TIMINGS = LeaseTimings()
 SLOTS = 2
@@ -227,7 +228,7 @@ two_run: list[tuple[str, Any]] = [
 
 
 @given(st.sampled_from([[], two_run]), st.lists(actions, max_size=40))
-@settings(max_examples=250)
+@examples(250)
 def test_a_worker_keeps_the_rules_and_catches_up(
     begun: list[tuple[str, Any]], run: list[tuple[str, Any]]
 ) -> None:
@@ -250,7 +251,7 @@ def test_a_worker_keeps_the_rules_and_catches_up(
     st.lists(actions | st.tuples(st.just("drain"), st.just(NANOS_PER_SECOND)), max_size=20),
     st.booleans(),
 )
-@settings(max_examples=250)
+@examples(250)
 def test_a_worker_drains(
     begun: list[tuple[str, Any]], run: list[tuple[str, Any]], draining: list[tuple[str, Any]], calm: bool
 ) -> None:
