@@ -215,6 +215,18 @@ def what_was_lost_keeps_its_place(world: World) -> None:
     expect(world.claim_ids("x", 1, 2), ["p", "later"])
 
 
+def rows_renewed_often_are_taken_over(world: World) -> None:
+    """Renew: however often a lease was renewed, what is held beside it, and it itself, are free after their expiry."""
+    for name in ("a", "b", "c"):
+        world.register(name)
+    a, *_ = (grant.fence for grant in world.claim("w", 1))
+    world.batch(*(Renew(a, TTL + n) for n in range(300)))
+    world.clock.now += TTL
+    expect(world.claim_ids("x", 1), ["b", "c"])
+    world.clock.now += 299
+    expect(world.claim_ids("x", 2), ["a"])
+
+
 def progress_resets_the_lost_counter(world: World) -> None:
     """`lost` is set to 0 by a Release and by a newly recorded effect, by nothing else (S20)."""
     world.started()
@@ -310,6 +322,7 @@ CLAIM_CHECKS = (
     take_overs_wait_longer_each_time,
     a_renewal_keeps_the_take_over_wait,
     what_was_lost_keeps_its_place,
+    rows_renewed_often_are_taken_over,
     progress_resets_the_lost_counter,
     tokens_and_versions_only_grow,
     bad_claims_are_refused,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tenure.canonical import NULL, Json
+from tenure.limits import Limits
 from tenure.process import Cancelled, ClaimId, Effect, Fence, terminal_event
 from tenure.replies import (
     CancelsRead,
@@ -269,6 +270,9 @@ def cancels_are_read_by_owner(world: World) -> None:
     world.complete(c)
     for owner in ("w", "nobody", "\ud800"):
         expect(world.reply(ReadCancels(owner), CancelsRead).cancels, ())
+    world.clock.now += Limits().retry_horizon + 1
+    world.ask(Prune())
+    expect(world.reply(ReadCancels("w"), CancelsRead).cancels, (), "after pruning")
 
 
 def reads_are_never_older(world: World) -> None:
