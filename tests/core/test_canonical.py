@@ -75,6 +75,8 @@ def test_a_value_that_contains_itself() -> None:
 @pytest.mark.parametrize("levels", [MAX_DEPTH - 1, MAX_DEPTH])
 def test_as_deep_as_allowed(levels: int) -> None:
     assert parsed(canonical(nested(levels, "leaf"))) == nested(levels, "leaf")
+    with pytest.raises(NotJson, match="levels deep"):
+        canonical(nested(MAX_DEPTH + 1, "leaf"))
 
 
 @pytest.mark.parametrize("number", [2**53 + 1, 2**64, -(2**64) - 1, 10**MAX_DIGITS - 1, 0, -1])

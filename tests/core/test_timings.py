@@ -39,6 +39,12 @@ def test_the_inequality(ttl: float, renew: float, call: float, margin: float, gr
     assert timings.renew_slack_ns < timings.renew_interval_ns
 
 
+def test_the_inequality_to_the_millisecond() -> None:
+    assert LeaseTimings(ttl=29).budget_ns == 23 * NANOS_PER_SECOND
+    with pytest.raises(InvalidTimings, match=r"= 29 s must not exceed ttl = 28\.999 s"):
+        LeaseTimings(ttl=28.999)
+
+
 @pytest.mark.parametrize("ttl", [0.5, 1, 3, 30, 900])
 def test_scaled(ttl: float) -> None:
     """Tests and demos run on short leases of the same proportions."""
