@@ -131,3 +131,34 @@ def test_a_loop_with_eager_debugging() -> None:
             assert await (await worker.client.start(handler)).wait(BOUND) == "5"
 
     asyncio.run(main(), debug=True)
+
+
+def test_a_program_that_ends_gives_its_processes_back() -> None:
+    """The end of `asyncio.run` cancels every task at once, the handler's among them: that is a shutdown, not a
+    cancellation that nobody asked for, and the process is not failed for it."""
+    app, store = App(), stores.memory()
+
+    async def main() -> None:
+        opened, started = asyncio.Event(), asyncio.Event()
+
+        @app.process("kind")
+        async def handler(ctx: Context) -> None:
+            started.set()
+            await asyncio.sleep(60)
+
+        async def holds_the_block() -> None:
+            async with tenure_asyncio.worker(app, store):
+                opened.set()
+                await asyncio.sleep(60)
+
+        task = asyncio.create_task(holds_the_block())
+        await opened.wait()
+        async with tenure_asyncio.connect(store) as client:
+            await client.start(handler, id="a")
+            await started.wait()
+        assert not task.done()
+
+    asyncio.run(main())
+    with connect(store) as client:
+        record = client.get("a")
+    assert (record.outcome, record.held) == (None, False)

@@ -28,6 +28,7 @@ class _Loop:
     def __init__(self, app: App | None, store: ProcessRegistry | str, options: WorkerOptions) -> None:
         self._loop = asyncio.get_running_loop()
         self._over = asyncio.Event()
+        self._holder = asyncio.current_task()
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._threads = ThreadPoolExecutor(options.max_running, thread_name_prefix="tenure-handler")
         self.runner = Runner(app, store, options, self)
@@ -82,7 +83,8 @@ class _Loop:
         try:
             outcome = await job.outcome(self._in_thread)
         except asyncio.CancelledError:
-            pass
+            if self._holder is not None and self._holder.cancelling():
+                self.runner.drain(0)  # the program ends, and every task with it: give the process back
         except KeyboardInterrupt:
             self.runner.drain(0)  # the operator's, not the handler's: give the process back
             raise
