@@ -139,17 +139,23 @@ def test_a_program_that_ends_gives_its_processes_back() -> None:
     app, store = App(), stores.memory()
 
     async def main() -> None:
-        opened, started = asyncio.Event(), asyncio.Event()
+        opened, started, ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
         @app.process("kind")
         async def handler(ctx: Context) -> None:
             started.set()
-            await asyncio.sleep(60)
+            try:
+                await asyncio.sleep(60)
+            finally:
+                asyncio.get_running_loop().call_later(0.05, ended.set)
 
         async def holds_the_block() -> None:
             async with tenure_asyncio.worker(app, store):
                 opened.set()
-                await asyncio.sleep(60)
+                try:
+                    await asyncio.sleep(60)
+                finally:  # the handler's task is through before the block is left
+                    await ended.wait()
 
         task = asyncio.create_task(holds_the_block())
         await opened.wait()
