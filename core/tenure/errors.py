@@ -159,4 +159,4 @@ class WorkerClosed(TenureError):
 
 
 class ForkedProcess(TenureError):
-    """A call in a child made by fork() after the store was opened. Open the store in the child instead."""
+    """A call in a child made by fork() after the store was opened. Open after the fork only, or spawn the child."""

@@ -24,7 +24,11 @@ CLAIM_LIMIT = 1_000
 
 
 class Tap:
-    """Sees what leaves the store thread, in that thread. For fault injection and for records of one's own."""
+    """Sees what leaves the store thread, in that thread. For fault injection and for records of one's own.
+
+    To stop the whole OS process here, send the signal to this thread (`signal.pthread_kill`): sent to the process, it
+    may reach another thread first, and this one goes on for a moment.
+    """
 
     def before_transaction(self, requests: Sequence[Request]) -> None:
         """The named fault point: after the batch's `not_after` check, before its transaction begins."""

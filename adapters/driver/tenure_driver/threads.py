@@ -77,7 +77,7 @@ class Threads:
         if os.getpid() != self._pid:
             raise ForkedProcess(
                 "this process was made by fork() after tenure was opened, and has none of its threads; "
-                "open the worker or client in the child"
+                "open the worker or client after the fork only, or start the child by spawn"
             )
         self._inbox.put(message)
 
