@@ -152,6 +152,8 @@ def _kind_of(
     while hasattr(function, "__wrapped__"):  # a decorator's: what it wraps says which parameters there are
         function = function.__wrapped__
     code = getattr(function, "__code__", code)
+    # A plain wrapper of an async function returns what is to be awaited, so it is run as an async one.
+    plain = plain and not code.co_flags & CO_COROUTINE
     names = [one for one in code.co_varnames[: code.co_argcount][len(bound) :] if one not in named]
     takes_payload = len(names) > 1 or bool(code.co_flags & CO_VARARGS)
     hints = hints_of(function)
@@ -193,4 +195,8 @@ def event_types(emits: Sequence[str], whose: str) -> tuple[str, ...]:
     """The event types as a tuple. Raises InvalidValue for a single string, which is a sequence of strings too."""
     if isinstance(emits, str):
         raise InvalidValue(f"{whose}: emits takes a list of event types, not the string {emits!r}")
-    return tuple(string(one, f"{whose}: an event type") for one in emits)
+    try:
+        types = tuple(emits)
+    except TypeError:
+        raise InvalidValue(f"{whose}: emits takes a list of event types, not {emits!r}") from None
+    return tuple(string(one, f"{whose}: an event type") for one in types)

@@ -43,6 +43,13 @@ class CallPlain:
     fn: Callable[..., Any]
     args: tuple[Any, ...]
 
+    def called(self) -> Any:
+        """Call it. StopIteration means something else to whoever hands it on, so it becomes a RuntimeError."""
+        try:
+            return self.fn(*self.args)
+        except StopIteration as stop:
+            raise RuntimeError(f"{self.fn!r} raised StopIteration") from stop
+
 
 Ask: TypeAlias = Submit | AwaitEnd | Act | CallPlain
 

@@ -91,4 +91,5 @@ def _check(value: Any, what: str, path: str, depth: int) -> None:
                     raise NotJson(what, path, f"the key {key!r}: {fault}")
                 _check(item, what, f"{path}.{key}", depth + 1)
     elif value is not None and kind is not bool:
-        raise NotJson(what, path, f"{kind.__name__} is no JSON type (a tuple would come back as a list)")
+        hint = " (it would come back as a list)" if kind is tuple else ""
+        raise NotJson(what, path, f"{kind.__name__} is no JSON type{hint}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Generic, NoReturn, TypeVar, assert_never, cast, overload
+from typing import Any, Generic, NoReturn, TypeVar, assert_never, cast, get_args, overload
 
 from attrs import field, frozen
 
@@ -129,7 +129,7 @@ class Client:
         this = f"process {process_id!r}"
         name = kind.name if isinstance(kind, Kind) else string(kind, f"{this}: the kind")
         declared = emits if emits is not None else kind.emits if isinstance(kind, Kind) else ()
-        if not 0 <= delay <= LONGEST:
+        if not _duration(delay):
             raise InvalidValue(f"{this}: delay={delay!r} is not a duration in seconds up to a year")
         text = canonical(self._convert.unstructure(payload), f"the payload of {this}", self.limit)
         scope = f"process:{process_id}" if owner is None else string(owner, f"{this}: the owner")
@@ -149,7 +149,7 @@ class Client:
 
     async def wait(self, process_id: str, timeout: float | None = None) -> Outcome:
         """The outcome, once there is one. Raises WaitTimeout after `timeout` seconds; the process goes on."""
-        if timeout is not None and not 0 <= timeout <= LONGEST:
+        if timeout is not None and not _duration(timeout):
             raise InvalidValue(
                 f"process {process_id!r}: timeout={timeout!r} is not a duration in seconds up to a year; "
                 "None waits for ever"
@@ -188,12 +188,12 @@ class Client:
         limit: int = 100,
     ) -> Listed:
         """A page of records in the order of registration; `next` of the reply is the `after` of the next page."""
-        for wanted in (kind, owner):
-            string(wanted or "", "the kind or owner of a list")
         return await self._submit(List(after, limit, phase, kind, owner), "", Listed)
 
     async def submit(self, request: ClientRequest | ReadRequest) -> Answer:
-        """Any other request of a client or reader, and its bare answer."""
+        """Any other request of a client or reader, and its bare answer. Raises InvalidValue for anything else."""
+        if type(request) not in _REQUESTS:
+            raise InvalidValue(f"{request!r} is no request of a client; `tenure.requests` has those")
         answer: Answer = await self._ask(Submit(request, self.timeout))
         return answer
 
@@ -251,6 +251,13 @@ class Handle(Generic[R]):
     async def events(self, *, after: int = 0, limit: int = 1_000) -> tuple[Event, ...]:
         """The process's events in order."""
         return await self._client.events(self.id, after=after, limit=limit)
+
+
+_REQUESTS = get_args(ClientRequest | ReadRequest)
+
+
+def _duration(value: object) -> bool:
+    return isinstance(value, int | float) and 0 <= value <= LONGEST
 
 
 _SAID = {

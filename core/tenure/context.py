@@ -11,7 +11,15 @@ from tenure.app import CO_COROUTINE, Converter, hints_of, string, unwrapped
 from tenure.asks import Act, AskFunction, CallPlain, Submit
 from tenure.attempt_types import Permitted, StopReason
 from tenure.canonical import Json, canonical, digest, parsed
-from tenure.errors import EffectKeyReused, EffectMismatch, LeaseLost, NotJson, RequestRefused, UndeclaredEvent
+from tenure.errors import (
+    EffectKeyReused,
+    EffectMismatch,
+    HandlerStopped,
+    LeaseLost,
+    NotJson,
+    RequestRefused,
+    UndeclaredEvent,
+)
 from tenure.process import Effect
 from tenure.replies import EffectRecorded, EffectsRead, Grant, Reason, Refused, Succeeded
 from tenure.requests import EmitEvent, ReadEffects, RecordEffect
@@ -70,9 +78,15 @@ class Context:
 
     @property
     def stop_reason(self) -> str | None:
-        """None, or why the handler should stop: cancel, deadline, lease_lost, max_run or drain. A plain function looks
-        at it from time to time; an async one is cancelled as well."""
+        """None, or why the handler should stop: cancel, deadline, lease_lost, max_run or drain. An async handler is
+        cancelled as well; a plain one calls `checkpoint` from time to time."""
         return self._stop_reason.value if self._stop_reason else None
+
+    def checkpoint(self) -> None:
+        """Raise HandlerStopped if the handler is to stop. What is written then depends on why: nothing on a drain, so
+        that the process is given back and run again; cancelled on a cancel (CONTRACT §7)."""
+        if self._stop_reason is not None:
+            raise HandlerStopped(self.id, self._stop_reason.value)
 
     def told_to_stop(self, reason: StopReason) -> None:
         """For whoever runs the handler: it is to stop."""

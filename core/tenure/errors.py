@@ -93,6 +93,17 @@ class LeaseLost(TenureError):
         )
 
 
+class HandlerStopped(TenureError):
+    """Raised by a handler, or by its `ctx.checkpoint()`, to say that it stops because it was told to.
+
+    It is then neither a success nor a failure: what is written depends on why it was told (CONTRACT §7).
+    """
+
+    def __init__(self, process_id: str, reason: str) -> None:
+        self.process_id, self.reason = process_id, reason
+        super().__init__(f"the handler of process {process_id!r} stops because it was told to: {reason}")
+
+
 class StoreUnavailable(TenureError):
     """The store could not be reached; the request was not applied."""
 

@@ -8,7 +8,7 @@ from attrs import frozen
 
 from tenure.app import Converter, Kind
 from tenure.canonical import canonical, parsed
-from tenure.errors import LeaseLost, NotJson, TooLarge
+from tenure.errors import HandlerStopped, LeaseLost, NotJson, TooLarge
 from tenure.process import Failure, Outcome, Success, Work
 from tenure.replies import Grant
 
@@ -28,9 +28,11 @@ class Run:
     limit: int
 
     async def awaited(self, ctx: object) -> Outcome | None:
-        """Run an async handler. None: it ended because its lease is lost, so that it has no outcome of its own."""
+        """Run an async handler. None: it stopped because it was told to, or lost its lease: no outcome of its own."""
         try:
-            value = await self._called(ctx)
+            value = self._called(ctx)
+            if hasattr(value, "__await__"):  # a wrapper of an async function may do all of it itself
+                value = await value
         except Exception as raised:
             return self._raised(raised)
         return self._outcome(value)
@@ -58,7 +60,7 @@ class Run:
     def _raised(self, raised: BaseException) -> Outcome | None:
         if isinstance(raised, _BadPayload):
             return raised.failure
-        return None if _of_a_loss(raised) else failure_of(raised)
+        return None if _of_a_stop(raised) else failure_of(raised)
 
     def _outcome(self, value: Any) -> Outcome:
         what = f"what the handler of kind {self.kind.name!r} returned"
@@ -77,11 +79,13 @@ class _BadPayload(Exception):
         self.failure = failure
 
 
-def _of_a_loss(raised: BaseException) -> bool:
-    """Nurseries and task groups wrap what their tasks raise: a LeaseLost in a group is a lost lease as well."""
+def _of_a_stop(raised: BaseException) -> bool:
+    """Whether the handler ended because its lease is lost, or stopped as it was told. Nurseries and task groups wrap
+    what their tasks raise: a LeaseLost in a group is a lost lease as well."""
     group: Any = raised
-    return isinstance(raised, LeaseLost) or (
-        isinstance(raised, BaseExceptionGroup) and group.subgroup(LeaseLost) is not None
+    stops = (LeaseLost, HandlerStopped)
+    return isinstance(raised, stops) or (
+        isinstance(raised, BaseExceptionGroup) and group.subgroup(stops) is not None
     )
 
 

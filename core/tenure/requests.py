@@ -173,15 +173,26 @@ class Phase(Enum):
     ENDED = "ended"
 
 
+def _phase(request: object, attribute: Any, value: object) -> None:
+    if value is not None and not isinstance(value, Phase):
+        known = ", ".join(str(phase) for phase in Phase)
+        raise InvalidValue(f"a list's phase is {value!r}; it must be one of {known}, or None for all")
+
+
+def _text(request: object, attribute: Any, value: object) -> None:
+    if value is not None and not isinstance(value, str):
+        raise InvalidValue(f"a list's {attribute.name} is {value!r}; it must be a string, or None for all")
+
+
 @frozen
 class List:
     """Records after `after` in the order of seq, at most `limit`; None matches all."""
 
     after: int = field(default=0, validator=_whole)
     limit: int = field(default=100, validator=_page)
-    phase: Phase | None = None
-    kind: str | None = None
-    owner_scope: str | None = None
+    phase: Phase | None = field(default=None, validator=_phase)
+    kind: str | None = field(default=None, validator=_text)
+    owner_scope: str | None = field(default=None, validator=_text)
 
 
 @frozen

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Coroutine
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import pytest
 
@@ -107,8 +108,6 @@ CALLS_WITH_A_NUMBER: list[tuple[Call, str]] = [
     (lambda c: c.append(WRONG, "note"), "the id of a process"),
     (lambda c: c.append("p", WRONG), "the type of an event"),
     (lambda c: c.append("p", "note", key=WRONG), "event 'note' of process 'p': the key"),
-    (lambda c: c.list(kind=WRONG), "the kind or owner of a list"),
-    (lambda c: c.list(owner=WRONG), "the kind or owner of a list"),
 ]
 
 
@@ -120,6 +119,32 @@ def test_what_is_no_string_never_reaches_the_store(
     world = started()
     world.asked.clear()
     with pytest.raises(InvalidValue, match=f"^{what} must be a string; it is 17$"):
+        driven(call(world.client()))
+    assert world.asked == []
+
+
+REFUSED_CALLS: list[tuple[Callable[[Client], Coroutine[Any, Any, Any]], str]] = [
+    (lambda c: c.list(kind=WRONG), "a list's kind is 17; it must be a string, or None for all"),
+    (lambda c: c.list(owner=WRONG), "a list's owner_scope is 17; it must be a string, or None for all"),
+    (
+        lambda c: c.list(phase=cast(Any, "pending")),
+        "a list's phase is 'pending'; it must be one of Phase.PENDING",
+    ),
+    (lambda c: c.submit(WRONG), "17 is no request of a client"),
+    (lambda c: c.start("k", emits=WRONG), "emits takes a list of event types, not 17"),
+    (lambda c: c.start("k", delay=cast(Any, None)), "delay=None is not a duration"),
+    (lambda c: c.wait("p", cast(Any, "5")), "timeout='5' is not a duration"),
+]
+
+
+@pytest.mark.parametrize(("call", "what"), REFUSED_CALLS)
+def test_what_is_of_a_wrong_type_never_reaches_the_store(
+    call: Callable[[Client], Coroutine[Any, Any, Any]], what: str
+) -> None:
+    """There it would end the store thread, and with it the whole worker."""
+    world = started()
+    world.asked.clear()
+    with pytest.raises(InvalidValue, match=re.escape(what)):
         driven(call(world.client()))
     assert world.asked == []
 

@@ -69,6 +69,10 @@ class BlockingContext:
         """None, or why the handler should stop; a plain handler cannot be stopped, so it looks from time to time."""
         return self._ctx.stop_reason
 
+    def checkpoint(self) -> None:
+        """As `Context.checkpoint`: a plain handler is not stopped from outside, so it calls this from time to time."""
+        self._ctx.checkpoint()
+
     def effect(self, key: str, fn: Callable[..., T], *args: Any) -> T:
         """As `Context.effect`; `fn` is a plain function and is called here."""
         return driven(self._ctx.effect(key, fn, *args))
