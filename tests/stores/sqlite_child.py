@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import gc
 import os
+import sqlite3
 import sys
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 from tenure.canonical import canonical
@@ -145,6 +147,18 @@ def handles_of(path: str) -> list[int]:
     return found
 
 
+def starved(url: str) -> None:
+    """Give all of this program's SQLite less memory than a request needs; say what that and the others get."""
+    store = open_store(url)
+    store.execute([Register(Registration("before", Work("k")))])
+    with closing(sqlite3.connect(":memory:")) as link:
+        link.execute("PRAGMA hard_heap_limit = 2000000")
+    big = [Register(Registration(f"big{n}", Work("k", canonical("x" * 1_000_000)))) for n in range(3)]
+    for batch in (big, [Get("big0")], [Register(Registration("after", Work("k")))]):
+        say(*(type(answer).__name__ for answer in store.execute(batch)))
+    store.close()
+
+
 def waits(url: str) -> None:
     """Say that it waits, and then that another process did something."""
     store = open_store(url)
@@ -155,7 +169,7 @@ def waits(url: str) -> None:
     store.close()
 
 
-ACTS = {act.__name__: act for act in (opened, claims, acknowledges, unwritable, forked, waits)}
+ACTS = {act.__name__: act for act in (opened, claims, acknowledges, unwritable, forked, starved, waits)}
 
 if __name__ == "__main__":
     try:

@@ -133,6 +133,16 @@ def test_a_forked_child_is_refused_and_closes_nothing(tmp_path: Path) -> None:
     store.close()
 
 
+def test_no_memory_for_a_request_ends_no_program(tmp_path: Path) -> None:
+    """CONTRACT §2: what SQLite had no memory for is surely not applied; the rest goes on, with a new connection."""
+    url = f"sqlite:///{tmp_path}/s.db"
+    with child("starved", url) as running:
+        assert ended(running) == [" ".join(["Unavailable"] * 3), "Refused", "Succeeded"]
+    store = open_store(url)
+    assert [row.id for row in rows(store)] == ["before", "after"]
+    store.close()
+
+
 def test_waiting_sees_another_process(tmp_path: Path) -> None:
     """CONTRACT §9: the feed crosses operating system processes."""
     url = f"sqlite:///{tmp_path}/s.db"

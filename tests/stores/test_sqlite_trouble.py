@@ -49,9 +49,7 @@ class Fault:
                     return super().execute(sql, parameters)
                 if fault.afterwards:
                     super().execute(sql, parameters)
-                error = sqlite3.OperationalError("made to fail")
-                error.sqlite_errorcode = fault.code
-                raise error
+                raise made(fault.code)
 
         uri = f"{path.as_uri()}?mode={mode}"
         link = sqlite3.connect(
@@ -61,6 +59,15 @@ class Fault:
             link.execute(f"PRAGMA max_page_count = {self.pages:d}")
         self.opened.append(link)
         return link
+
+
+def made(code: int) -> Exception:
+    """What Python's module raises for SQLite's code: it has a class of its own for one of them."""
+    if code == sqlite3.SQLITE_NOMEM:
+        return MemoryError()
+    error = sqlite3.OperationalError("made to fail")
+    error.sqlite_errorcode = code
+    return error
 
 
 def faulty(path: Path, fault: Fault, patience: float = 0.05) -> SqliteRegistry:
@@ -107,7 +114,10 @@ def test_before_commit_it_is_surely_not_applied(tmp_path: Path, code: int, at: s
 
 
 @pytest.mark.parametrize("afterwards", [True, False])
-@pytest.mark.parametrize("code", [sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_IOERR_FSYNC])
+@pytest.mark.parametrize(
+    "code",
+    [sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_IOERR_FSYNC],
+)
 def test_a_commit_without_an_answer_is_unknown(tmp_path: Path, code: int, afterwards: bool) -> None:
     """S18: it may have been applied or not; the same request again resolves it."""
     fault = Fault()
@@ -133,10 +143,11 @@ def test_a_busy_commit_is_not_applied(tmp_path: Path) -> None:
     store.close()
 
 
-def test_a_failing_read_is_unavailable(tmp_path: Path) -> None:
+@pytest.mark.parametrize("code", [sqlite3.SQLITE_IOERR, sqlite3.SQLITE_NOMEM])
+def test_a_failing_read_is_unavailable(tmp_path: Path, code: int) -> None:
     fault = Fault()
     store = faulty(tmp_path / "s.db", fault)
-    fault.at, fault.code = "ROLLBACK", sqlite3.SQLITE_IOERR
+    fault.at, fault.code = "ROLLBACK", code
     assert [type(answer) for answer in store.execute([Get("a")])] == [Unavailable]
     fault.at = ""
     assert names(store) == []
@@ -236,6 +247,15 @@ def test_a_file_too_small_for_the_tables_is_unavailable_at_opening(tmp_path: Pat
     store.close()
 
 
+@pytest.mark.parametrize("at", ["PRAGMA application_id", "PRAGMA synchronous", "SELECT epoch"])
+def test_no_memory_at_opening_is_unavailable(tmp_path: Path, at: str) -> None:
+    fault = Fault(at, sqlite3.SQLITE_NOMEM)
+    with pytest.raises(StoreUnavailable, match=r"could not be opened: no memory left$"):
+        faulty(tmp_path / "s.db", fault)
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        fault.opened[0].total_changes  # noqa: B018 - asking is the test: a closed connection refuses
+
+
 def locked(path: Path) -> sqlite3.Connection:
     """Another process's write transaction, which stays open."""
     link = connect(path, "rw")
@@ -322,13 +342,14 @@ def test_closing_does_not_wait_for_a_call_that_hangs(tmp_path: Path, monkeypatch
         fault.opened[0].execute("SELECT 1")
 
 
-def test_the_feed_survives_trouble(tmp_path: Path) -> None:
+@pytest.mark.parametrize("code", [sqlite3.SQLITE_IOERR, sqlite3.SQLITE_NOMEM])
+def test_the_feed_survives_trouble(tmp_path: Path, code: int) -> None:
     """CONTRACT §9: the feed is a hint; where it fails it says what it knew, and opens anew."""
     fault = Fault()
     store = faulty(tmp_path / "s.db", fault)
     seen = store.wait(Cursor(), 0)
     store.execute([register("a")])
-    fault.at, fault.code = "PRAGMA data_version", sqlite3.SQLITE_IOERR
+    fault.at, fault.code = "PRAGMA data_version", code
     assert store.wait(seen, 0) == seen
     fault.at = ""
     assert store.wait(seen, PATIENCE).work == 1

@@ -43,7 +43,7 @@ from tenure_sqlite import forks
 from tenure_sqlite.link import Connect, check_place, connect, open_file, patiently
 from tenure_sqlite.location import path_of
 from tenure_sqlite.tables import NeedsWrite, SqliteTables
-from tenure_sqlite.trouble import answer_to, is_busy, raise_unusable
+from tenure_sqlite.trouble import TROUBLE, Trouble, answer_to, is_busy, raise_unusable, words_of
 
 GAP = 0.001
 """Seconds that this process leaves between two write transactions, so that others get in (CONTRACT §5)."""
@@ -105,10 +105,10 @@ class SqliteRegistry:
         try:
             tables = self._open("rwc")
             tables.load((), reading=True)
-        except sqlite3.Error as error:
+        except TROUBLE as error:
             self._drop()
             raise_unusable(error, path, opening=True)
-            raise StoreUnavailable(f"{path} could not be opened: {error}") from error
+            raise StoreUnavailable(f"{path} could not be opened: {words_of(error)}") from error
         self._epoch = tables.epoch
 
     @property
@@ -141,7 +141,7 @@ class SqliteRegistry:
             return patiently(lambda: self._read_once(tables, batch), self._patience)
         except NeedsWrite:
             return None
-        except sqlite3.Error as error:
+        except TROUBLE as error:
             return self._failed(error, batch, committing=False)
 
     def _read_once(self, tables: SqliteTables, batch: Sequence[Request]) -> Sequence[Answer]:
@@ -175,7 +175,7 @@ class SqliteRegistry:
                 link.execute("ROLLBACK")
             self._epoch = tables.epoch
             return answers
-        except sqlite3.Error as error:
+        except TROUBLE as error:
             return self._failed(error, batch, committing=committing)
         except BaseException:
             self._drop()
@@ -183,9 +183,7 @@ class SqliteRegistry:
         finally:
             self._last_write = time.monotonic()
 
-    def _failed(
-        self, error: sqlite3.Error, batch: Sequence[Request], *, committing: bool
-    ) -> Sequence[Answer]:
+    def _failed(self, error: Trouble, batch: Sequence[Request], *, committing: bool) -> Sequence[Answer]:
         # Closing rolls back. What only waited for the lock, and did not get it, has nothing to roll back.
         if not is_busy(error) or (self._tables is not None and self._tables.link.in_transaction):
             self._drop()
@@ -220,7 +218,7 @@ class SqliteRegistry:
         with self._feed_lock:
             try:
                 return self._watch(after, until)
-            except sqlite3.Error:
+            except TROUBLE:
                 self._drop_feed()
                 self._closed.wait(max(0.0, min(1.0, until - time.monotonic())))
                 return after

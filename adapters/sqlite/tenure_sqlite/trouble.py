@@ -8,17 +8,24 @@
 | NOTADB, CORRUPT, FORMAT, READONLY, PERM, AUTH; no such table; CANTOPEN else | StoreUnusable is raised | the same |
 | anything else | a mistake of ours: raised as it is | the same |
 
-A batch of reads is always "before COMMIT". After any trouble but waiting for the lock in vain the connection is
-dropped, and the next batch makes a new one, so that no half-failed state is carried on.
+NOMEM comes as a MemoryError, without a code: Python's module makes it one. (Where the interpreter itself has no memory
+left for the batch, the answer is the same.) A batch of reads is always "before COMMIT". After any trouble but waiting
+for the lock in vain the connection is dropped, and the next batch makes a new one, so that no half-failed state is
+carried on.
 """
 
 from __future__ import annotations
 
 import sqlite3
 from pathlib import Path
+from typing import TypeAlias
 
 from tenure.errors import StoreUnusable
 from tenure.replies import Unavailable, Unknown
+
+Trouble: TypeAlias = sqlite3.Error | MemoryError
+TROUBLE = (sqlite3.Error, MemoryError)
+"""What SQLite's failures are raised as; `except` takes no alias of a union."""
 
 _PRIMARY = 0xFF
 
@@ -44,27 +51,33 @@ _UNUSABLE = {
 }
 
 
-def code_of(error: sqlite3.Error) -> int:
+def code_of(error: Trouble) -> int:
     """SQLite's primary result code, or 0 where the error is the Python module's own."""
+    if isinstance(error, MemoryError):
+        return sqlite3.SQLITE_NOMEM
     return getattr(error, "sqlite_errorcode", 0) & _PRIMARY
 
 
-def is_busy(error: sqlite3.Error) -> bool:
+def is_busy(error: Trouble) -> bool:
     return code_of(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
-def answer_to(error: sqlite3.Error, path: Path, *, committing: bool) -> Unavailable | Unknown:
+def words_of(error: Trouble) -> str:
+    """The cause, and what SQLite said; a MemoryError says nothing."""
+    said, cause = str(error), _CAUSES.get(code_of(error), "")
+    return f"{cause} ({said})" if cause and said else cause or said
+
+
+def answer_to(error: Trouble, path: Path, *, committing: bool) -> Unavailable | Unknown:
     """The answer of every request of the batch that met the error. Raises StoreUnusable, or the error itself."""
     raise_unusable(error, path)
-    code = code_of(error)
-    cause = _CAUSES.get(code)
-    if cause is None:
+    if code_of(error) not in _CAUSES:
         raise error
-    sentence = f"{path}: {cause} ({error})"
+    sentence = f"{path}: {words_of(error)}"
     return Unknown(sentence) if committing and not is_busy(error) else Unavailable(sentence)
 
 
-def raise_unusable(error: sqlite3.Error, path: Path, *, opening: bool = False) -> None:
+def raise_unusable(error: Trouble, path: Path, *, opening: bool = False) -> None:
     """Raise StoreUnusable where trying again cannot help."""
     code = code_of(error)
     advice = _UNUSABLE.get(code)
