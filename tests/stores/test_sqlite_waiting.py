@@ -1,0 +1,84 @@
+"""Waiting for another process's write transaction: which time counts, how long it may take, how others get in."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Generator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from threading import Event, Thread
+from typing import Any
+
+import pytest
+from attrs import define, field
+
+from tenure.limits import Limits
+from tenure.process import ClaimId, Fence, Registration, Work
+from tenure.replies import Answer, Claimed, Fenced, Renewed
+from tenure.requests import Claim, Register, Renew, Request
+from tenure_sqlite import SqliteRegistry
+from tenure_sqlite.link import connect
+from tenure_testing.registry_world import START, TTL, ManualClock, reply_of
+
+PATIENCE = 10.0
+"""Seconds until a thread is given up; a bound, not a speed."""
+
+
+@define
+class Tries:
+    """Connections that say when a try for the lock failed."""
+
+    failed: Event = field(factory=Event)
+
+    def connect(self, path: Path, mode: str) -> sqlite3.Connection:
+        failed = self.failed
+
+        class Telling(sqlite3.Connection):
+            def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
+                try:
+                    return super().execute(sql, parameters)
+                except sqlite3.OperationalError:
+                    failed.set()
+                    raise
+
+        uri = f"{path.as_uri()}?mode={mode}"
+        return sqlite3.connect(
+            uri, uri=True, timeout=0, isolation_level=None, check_same_thread=False, factory=Telling
+        )
+
+
+@contextmanager
+def asked_while_locked(store: SqliteRegistry, request: Request, tries: Tries) -> Generator[list[Answer]]:
+    """Inside, the request waits for another connection's lock; its answer is in the list afterwards."""
+    seen: list[Answer] = []
+    asker = Thread(target=lambda: seen.extend(store.execute([request])), daemon=True)
+    with closing(connect(store.path, "rw")) as other:
+        other.execute("BEGIN IMMEDIATE")
+        asker.start()
+        assert tries.failed.wait(PATIENCE)
+        yield seen
+        assert seen == []
+        other.execute("ROLLBACK")
+    asker.join(PATIENCE)
+    assert not asker.is_alive()
+
+
+@pytest.mark.parametrize("late", [True, False])
+def test_the_clock_is_read_once_the_lock_is_held(tmp_path: Path, late: bool) -> None:
+    """C1, K6: a lease that expired while its renewal waited for the lock is lost; somebody may have seen it so."""
+    clock, tries = ManualClock(), Tries()
+    store = SqliteRegistry(tmp_path / "s.db", clock, Limits(), PATIENCE, tries.connect)
+    fence = held(store)
+    with asked_while_locked(store, Renew(fence, TTL), tries) as answers:
+        clock.now = START + (TTL if late else TTL - 1)
+    if late:
+        assert answers == [Fenced()]
+    else:
+        assert reply_of(answers[0], Renewed).expires_at == START + TTL - 1 + TTL
+    store.close()
+
+
+def held(store: SqliteRegistry) -> Fence:
+    _, answer = store.execute([Register(Registration("p", Work("k"))), Claim(ClaimId("w", 1), "p", TTL)])
+    (grant,) = reply_of(answer, Claimed).grants
+    return grant.fence
