@@ -14,9 +14,10 @@ from attrs import define, field
 
 from tenure.limits import Limits
 from tenure.process import ClaimId, Fence, Registration, Work
-from tenure.replies import Answer, Claimed, Fenced, Renewed
+from tenure.replies import Answer, Claimed, Fenced, Renewed, Unavailable
 from tenure.requests import Claim, Register, Renew, Request
-from tenure_sqlite import SqliteRegistry
+from tenure.timings import LeaseTimings
+from tenure_sqlite import SqliteRegistry, open_store
 from tenure_sqlite.link import connect
 from tenure_testing.registry_world import START, TTL, ManualClock, reply_of
 
@@ -78,7 +79,42 @@ def test_the_clock_is_read_once_the_lock_is_held(tmp_path: Path, late: bool) -> 
     store.close()
 
 
+@define
+class StoppedTime:
+    """In the place of `time`: it moves by what is slept only, and what is slept is kept."""
+
+    now: float = 100.0
+    pauses: list[float] = field(factory=list[float])
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+        self.now += seconds
+
+
+def test_the_lock_is_given_up_before_the_worker_gives_up_the_call(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With all defaults: else the worker would drop the answer of a renewal that got the lock late."""
+    store = open_store(f"sqlite:///{tmp_path}/s.db", clock=ManualClock())
+    time = StoppedTime()
+    began = time.now
+    with closing(connect(store.path, "rw")) as other:
+        other.execute("BEGIN IMMEDIATE")
+        monkeypatch.setattr("tenure_sqlite.link.time", time)
+        (answer,) = store.execute([register("a")])
+    assert isinstance(answer, Unavailable)
+    assert 1.0 < time.now - began < LeaseTimings().call_timeout - 0.5
+    store.close()
+
+
+def register(name: str) -> Request:
+    return Register(Registration(name, Work("k")))
+
+
 def held(store: SqliteRegistry) -> Fence:
-    _, answer = store.execute([Register(Registration("p", Work("k"))), Claim(ClaimId("w", 1), "p", TTL)])
+    _, answer = store.execute([register("p"), Claim(ClaimId("w", 1), "p", TTL)])
     (grant,) = reply_of(answer, Claimed).grants
     return grant.fence

@@ -61,12 +61,16 @@ def open_store(
     *,
     clock: Callable[[], StoreTime] | None = None,
     limits: Limits = DEFAULT_LIMITS,
-    busy_timeout: float = 5.0,
+    busy_timeout: float = 2.0,
 ) -> SqliteRegistry:
     """The store in the file that the URL names; the file is made where it is missing.
 
-    `busy_timeout`: seconds to wait for another process's transaction. `clock` is for tests. Raises InvalidValue for
-    the URL, StoreUnusable for a file that tenure cannot work on, StoreUnavailable for trouble that may pass.
+    `busy_timeout`: seconds to wait for another process's transaction, then it is Unavailable. Less than a worker's
+    `call_timeout`, which is 3 s unless told: at that the worker takes an answer for lost, and drops it when it comes.
+    `clock` is for tests.
+
+    Raises InvalidValue for the URL, StoreUnusable for a file that tenure cannot work on, StoreUnavailable for trouble
+    that may pass.
     """
     return SqliteRegistry(path_of(url), clock or _system_clock, limits, busy_timeout)
 
