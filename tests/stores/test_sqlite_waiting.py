@@ -15,7 +15,7 @@ from attrs import define, field
 from tenure.limits import Limits
 from tenure.process import ClaimId, Fence, Registration, Work
 from tenure.replies import Answer, Claimed, Fenced, Renewed, Unavailable
-from tenure.requests import Claim, Register, Renew, Request
+from tenure.requests import Claim, Get, Register, Renew, Request
 from tenure.timings import LeaseTimings
 from tenure_sqlite import SqliteRegistry, open_store
 from tenure_sqlite.link import connect
@@ -107,6 +107,28 @@ def test_the_lock_is_given_up_before_the_worker_gives_up_the_call(
         (answer,) = store.execute([register("a")])
     assert isinstance(answer, Unavailable)
     assert 1.0 < time.now - began < LeaseTimings().call_timeout - 0.5
+    store.close()
+
+
+def test_other_processes_get_a_gap_between_two_writes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """CONTRACT §5: a millisecond from one write transaction to the next; reads are not held up, nor late writes."""
+    time = StoppedTime()
+    monkeypatch.setattr("tenure_sqlite.store.time", time)
+    store = open_store(f"sqlite:///{tmp_path}/s.db", clock=ManualClock())
+
+    def pauses(request: Request, later: float = 0.0) -> list[float]:
+        time.pauses.clear()
+        time.now += later
+        store.execute([request])
+        return time.pauses
+
+    assert pauses(register("a")) == []
+    assert pauses(register("b")) == pytest.approx([0.001])
+    assert pauses(Get("a")) == []
+    assert pauses(register("c"), later=0.000_75) == pytest.approx([0.000_25])
+    assert pauses(register("d"), later=0.002) == []
     store.close()
 
 
