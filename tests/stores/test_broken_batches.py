@@ -77,6 +77,8 @@ def batches(a: Fence, b: Fence) -> list[list[Request]]:
         [ClaimNext(ClaimId("w", 2), 100, 1, WANTED)],
         [Renew(a, 500), RequestCancel("a", "why"), RequestCancel("c")],
         [Release(b), ClaimNext(ClaimId("w", 2), 100, 5, WANTED)],
+        [Release(b, 50), ClaimNext(ClaimId("v", 1), 100, 1, WANTED)],
+        [Claim(ClaimId("v", 1), "c", 100), ClaimNext(ClaimId("v", 2), 100, 5, WANTED)],
         [Complete(a, Success()), Register(Registration("new", Work("k")))],
         [Prune(), Register(Registration("x", Work("k")))],
         [Register(Registration("new", Work("k"))), Claim(ClaimId("v", 1), "new", 100), RequestCancel("new")],
@@ -84,17 +86,26 @@ def batches(a: Fence, b: Fence) -> list[list[Request]]:
 
 
 @pytest.mark.parametrize("open_", [memory, sqlite])
-@pytest.mark.parametrize("number", range(10))
-def test_it_is_as_if_it_had_never_been_sent(tmp_path: Path, open_: Open, number: int) -> None:
+@pytest.mark.parametrize("number", range(12))
+@pytest.mark.parametrize("lost", [True, False])
+@pytest.mark.parametrize("again", [True, False])
+def test_it_is_as_if_it_had_never_been_sent(
+    tmp_path: Path, open_: Open, number: int, lost: bool, again: bool
+) -> None:
+    """Before and after the leases of a and b have ended, and whether the batch is sent again or not."""
     clocks = ManualClock(1_000), ManualClock(1_000)
     tried, fresh = open_(clocks[0], tmp_path / "tried.db"), open_(clocks[1], tmp_path / "fresh.db")
     fences = prepared(tried, clocks[0])
     assert prepared(fresh, clocks[1]) == fences
+    if lost:
+        for clock in clocks:
+            clock.now += 200
     batch = batches(*fences)[number]
     breaks_off(tried, batch)
     assert told(tried) == told(fresh)
     # What comes after it, the same batch included, is answered as if nothing had been.
-    later: list[Sequence[Request]] = [batch, [RecordEffect(fences[1], "e", "g", Json("2"))]]
+    later: list[Sequence[Request]] = [batch] if again else []
+    later += [[RecordEffect(fences[1], "e", "g", Json("2"))]]
     later += [[ClaimNext(ClaimId("z", n), 100, 9, WANTED)] for n in (1, 2)]
     for step in later:
         assert list(tried.execute(step)) == list(fresh.execute(step))
