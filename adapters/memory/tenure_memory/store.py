@@ -42,10 +42,12 @@ class MemoryRegistry:
 
     @property
     def tier(self) -> DurabilityTier:
+        """INLINE: what it holds ends with the operating system's process."""
         return DurabilityTier.INLINE
 
     @property
     def epoch(self) -> int:
+        """Always 1, since nothing here is ever restored from a backup."""
         return self._tables.epoch
 
     def execute(self, batch: Sequence[Request]) -> Sequence[Answer]:

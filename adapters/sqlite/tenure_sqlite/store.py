@@ -117,10 +117,12 @@ class SqliteRegistry:
 
     @property
     def tier(self) -> DurabilityTier:
+        """DURABLE: what was answered survives a crash of the program or the machine."""
         return DurabilityTier.DURABLE
 
     @property
     def epoch(self) -> int:
+        """The file's epoch as last read: outside this store a fencing token is compared as (epoch, token)."""
         return self._epoch
 
     # --- requests -------------------------------------------------------------------------------------------------
