@@ -35,6 +35,7 @@ from tenure.replies import (
     Registered,
     Succeeded,
     Unavailable,
+    Unknown,
 )
 from tenure.requests import (
     AppendEvent,
@@ -295,6 +296,7 @@ def _raise(answer: Answer, process_id: str) -> NoReturn:
                 f"the store could not be reached ({answer.cause}); nothing was changed, try again"
             )
         case _:
+            why = f" ({answer.cause})" if isinstance(answer, Unknown) and answer.cause else ""
             raise StoreUnknown(
-                "the store did not answer in time; the request may have been applied, repeat it"
+                f"the store did not answer in time{why}; the request may have been applied, repeat it"
             )

@@ -157,8 +157,12 @@ class Context:
         text = canonical(self._convert.unstructure(payload), what, self._limit)
         await self._act(EmitEvent(self._grant.fence, type, text, own_key), type)
 
+    async def permitted(self) -> bool:
+        """Whether the handler may act: the machine is asked, so the answer is as fresh as can be (S13)."""
+        return isinstance(await self._ask(Act(self._fencing_token.token, None)), Permitted)
+
     async def _leave(self) -> None:
-        if not isinstance(await self._ask(Act(self._fencing_token.token, None)), Permitted):
+        if not await self.permitted():
             raise LeaseLost(self.id)
 
     async def _recorded(self) -> dict[str, Effect]:

@@ -22,7 +22,7 @@ from tests.adapters.loops import BOUND, Host
 
 PAIRS = [(Client, BlockingClient), (Context, BlockingContext), (Handle, BlockingHandle)]
 
-INNER = {"result", "told_to_stop", "limit", "timeout"}
+INNER = {"result", "told_to_stop", "limit", "timeout", "permitted"}
 """Public in the core for whoever runs it, and no part of what users call."""
 
 

@@ -163,7 +163,8 @@ async def test_a_call_in_a_cancelled_scope_is_not_made() -> None:
 
 @pytest.mark.trio
 async def test_an_effect_in_a_thread_is_abandoned_when_cancelled() -> None:
-    let_go, began = threading.Event(), threading.Event()
+    """The handler is cancelled at once; its process has ended when the thread has."""
+    let_go, began, left = threading.Event(), threading.Event(), trio.Event()
 
     def blocks() -> None:
         began.set()
@@ -173,14 +174,19 @@ async def test_an_effect_in_a_thread_is_abandoned_when_cancelled() -> None:
 
     @app.process("kind")
     async def handler(ctx: Context) -> None:
-        await ctx.effect("key", blocks)
+        try:
+            await ctx.effect("key", blocks)
+        finally:
+            left.set()
 
     async with tenure_trio.worker(app, "memory:") as worker:
         handle = await worker.client.start(handler)
         await trio.to_thread.run_sync(began.wait, BOUND)
         await handle.cancel("asked")
-        assert await handle.outcome(BOUND) == Cancelled("asked")
+        with trio.fail_after(BOUND):
+            await left.wait()
         let_go.set()
+        assert await handle.outcome(BOUND) == Cancelled("asked")
 
 
 @pytest.mark.parametrize("yields", [True, False])

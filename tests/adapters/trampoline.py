@@ -205,7 +205,7 @@ class _Loop:
 
     async def ask(self, ask: Ask) -> Any:
         if isinstance(ask, CallPlain):
-            return await self._in_thread(self._threads, partial(ask.fn, *ask.args))
+            return await self._in_thread(self._threads, ask.called)
         numbers: list[int] = []
         try:
             return reply_of(
@@ -219,7 +219,7 @@ class _Loop:
         self._trampoline.post(self.runner.pump)
 
     def spawn(self, job: Job) -> None:
-        self._trampoline.spawn(self._handle(job), self.runner.context.copy())
+        self._trampoline.spawn(self._handle(job), self.runner.context_of(job))
 
     def cancel(self, token: int) -> None:
         if token in self._tasks:  # one that has not begun looks at its stop reason first
@@ -248,7 +248,8 @@ class _Loop:
             self.runner.returned(job.token, outcome)
 
     async def _in_thread(self, threads: ThreadPoolExecutor, call: Callable[[], T]) -> T:
-        done = threads.submit(contextvars.copy_context().run, call)
+        body = self.runner.body(call)
+        done = threads.submit(contextvars.copy_context().run, body)
 
         def register(resume: Resume) -> None:
             def told(_: Future[T]) -> None:
@@ -259,8 +260,11 @@ class _Loop:
 
             done.add_done_callback(told)
 
-        await current().parked(register)
-        return done.result()
+        try:
+            await current().parked(register)
+            return done.result()
+        finally:
+            body.drop()
 
     async def close(self, grace: float | None) -> None:
         self.runner.drain(grace)

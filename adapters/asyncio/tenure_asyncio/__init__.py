@@ -37,7 +37,7 @@ class _Loop:
     async def ask(self, ask: Ask) -> Any:
         """Wait for the reply; cancelled, the call may still have its effect."""
         if isinstance(ask, CallPlain):
-            return await self._in_thread(partial(ask.fn, *ask.args))
+            return await self._in_thread(ask.called)
         future: asyncio.Future[Any] = self._loop.create_future()
 
         def resolve(reply: Any) -> None:
@@ -57,7 +57,7 @@ class _Loop:
 
     def spawn(self, job: Job) -> None:
         """Handlers inherit the contextvars of the block that opened the worker."""
-        context = self.runner.context.copy()
+        context = self.runner.context_of(job)
         self._loop.create_task(self._handle(job), name=f"tenure handler {job.ctx.id}", context=context)
 
     def cancel(self, token: int) -> None:
@@ -95,7 +95,11 @@ class _Loop:
             self.runner.returned(job.token, outcome)
 
     async def _in_thread(self, call: Callable[[], T]) -> T:
-        return await self._loop.run_in_executor(self._threads, contextvars.copy_context().run, call)
+        body = self.runner.body(call)
+        try:
+            return await self._loop.run_in_executor(self._threads, contextvars.copy_context().run, body)
+        finally:
+            body.drop()
 
     async def close(self, grace: float | None) -> None:
         """Drain, wait for the end, and end the threads; shielded from cancellation, and bounded."""

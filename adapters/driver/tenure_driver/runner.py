@@ -14,7 +14,7 @@ from abc import abstractmethod
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from itertools import count
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from attrs import frozen
 
@@ -29,13 +29,16 @@ from tenure.instants import Instant
 from tenure.process import Outcome
 from tenure.stores import ProcessRegistry
 from tenure.timings import nanos
-from tenure_driver.blocking import BlockingContext
+from tenure_driver.blocking import BlockingContext, driven
+from tenure_driver.bodies import Bodies, Body, handler_of
 from tenure_driver.clocks import local_now
 from tenure_driver.convert import CattrsConverter
 from tenure_driver.messages import Abandoned, Asked, Drain, Failed, Loopward, Reply, Returned, Stopped
 from tenure_driver.options import WorkerOptions, new_id
 from tenure_driver.stores import open_store
 from tenure_driver.threads import Threads
+
+T = TypeVar("T")
 
 
 @frozen(eq=False)
@@ -52,13 +55,16 @@ class Job:
         """Whether the handler is a plain function."""
         return self.run.kind.plain
 
-    def may_start(self) -> bool:
-        """Looked at right before the handler starts: it was not told to stop, and its budget is not spent (S13)."""
-        return self.ctx.stop_reason is None and local_now() < self.not_after
+    async def may_start(self) -> bool:
+        """Looked at right before the handler starts (S13): it was not told to stop, and its budget is not spent. The
+        lease may have been renewed while the start waited, so the machine is asked where the first budget is over."""
+        if self.ctx.stop_reason is not None:
+            return False
+        return local_now() < self.not_after or await self.ctx.permitted()
 
     def blocking(self) -> Outcome | None:
         """Run the plain handler in this thread."""
-        return self.run.blocking(BlockingContext(self.ctx)) if self.may_start() else None
+        return self.run.blocking(BlockingContext(self.ctx)) if driven(self.may_start()) else None
 
     async def outcome(
         self, in_thread: Callable[[Callable[[], Outcome | None]], Awaitable[Outcome | None]]
@@ -66,7 +72,7 @@ class Job:
         """Run the handler here, or have a plain one run by `in_thread`. None: it was stopped."""
         if self.plain:
             return await in_thread(self.blocking)
-        return await self.run.awaited(self.ctx) if self.may_start() else None
+        return await self.run.awaited(self.ctx) if await self.may_start() else None
 
 
 class Loop(Protocol):
@@ -116,6 +122,7 @@ class Runner:
         self._gone = False
         self.result: Stopped | Failed | None = None
         self.context = contextvars.copy_context()
+        self._bodies = Bodies(self._report_return)
         self._threads = Threads(self.store, terms, self.deliver, options.poll_interval, options.tap)
 
     def start(self) -> None:
@@ -140,7 +147,7 @@ class Runner:
     async def blocking_ask(self, ask: Ask) -> Any:
         """Send a call from any thread but the loop's, and block there until its reply."""
         if isinstance(ask, CallPlain):
-            return ask.fn(*ask.args)
+            return ask.called()
         number = next(self._asks)
         slot = self._blocking[number] = queue.SimpleQueue()
         try:
@@ -157,9 +164,20 @@ class Runner:
         """A client whose calls go through `ask`."""
         return Client(ask, self.convert, new_id, limit=self.options.limits.payload)
 
+    def _crashed(self, failed: Failed) -> WorkerCrashed:
+        """WorkerCrashed, raised from what ended the thread."""
+        said = f"tenure's {failed.thread} thread ended by {type(failed.error).__name__}: {failed.error}"
+        if self._app is not None:
+            said += (
+                "; handlers were cancelled, and what the worker held is claimed again once its leases expire"
+            )
+        error = WorkerCrashed(said)
+        error.__cause__ = failed.error
+        return error
+
     def _check(self) -> None:
         if isinstance(self.result, Failed):
-            raise crashed(self.result)
+            raise self._crashed(self.result)
         if self._closed or self._gone:
             raise WorkerClosed("the worker or client was closed; open it again to go on")
 
@@ -193,7 +211,7 @@ class Runner:
 
     def _no_reply(self) -> Gone:
         if isinstance(self.result, Failed):
-            return Gone(crashed(self.result))
+            return Gone(self._crashed(self.result))
         return Gone(
             WorkerClosed("the worker or client was closed before the answer came; it may have been applied")
         )
@@ -247,9 +265,24 @@ class Runner:
             self.fail_calls()
         self._loop.ended()
 
+    def context_of(self, job: Job) -> contextvars.Context:
+        """The contextvars that the handler starts with: those of the block that opened the worker."""
+        context = self.context.copy()
+        context.run(handler_of.set, (job.token, job.ctx))
+        return context
+
+    def body(self, call: Callable[[], T]) -> Body[T]:
+        """A call that an adapter makes in a thread, for the handler that is current here; `drop` it when nobody waits
+        for it any more. A handler counts as running until its threads have ended."""
+        return self._bodies.body(call)
+
     def returned(self, token: int, outcome: Outcome | None) -> None:
         """The handler of that token ended; None: by a cancellation."""
-        if self._jobs.pop(token, None) is not None and not self._closed:
+        if self._jobs.pop(token, None) is not None and self._bodies.all_ended(token, outcome):
+            self._report_return(token, outcome)
+
+    def _report_return(self, token: int, outcome: Outcome | None) -> None:
+        if not self._closed:
             self._threads.post(Returned(token, outcome))
 
     # --- the end --------------------------------------------------------------------------------------------------
@@ -269,7 +302,7 @@ class Runner:
         """How many handlers did not stop. Raises WorkerCrashed or WorkerRefused where the worker ended like that."""
         match self.result:
             case Failed():
-                raise crashed(self.result)
+                raise self._crashed(self.result)
             case Stopped(refused=refused) if refused:
                 raise WorkerRefused(f"the worker does not drive: {refused}")
             case Stopped(left=left):
@@ -313,13 +346,3 @@ def reply_of(reply: Any) -> Any:
     if isinstance(reply, Gone):
         raise reply.error
     return reply
-
-
-def crashed(failed: Failed) -> WorkerCrashed:
-    """WorkerCrashed, raised from what ended the thread."""
-    error = WorkerCrashed(
-        f"tenure's {failed.thread} thread ended by {type(failed.error).__name__}: {failed.error}; handlers were "
-        "cancelled, and what the worker held will be claimed again once its leases expire"
-    )
-    error.__cause__ = failed.error
-    return error

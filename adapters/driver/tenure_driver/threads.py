@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from tenure.attempt_types import Report
-from tenure.errors import ForkedProcess
+from tenure.errors import ForkedProcess, TenureError
 from tenure.instants import NANOS_PER_SECOND, Instant
 from tenure.replies import Answer, Unavailable
 from tenure.stores import Cursor, ProcessRegistry
@@ -38,6 +38,9 @@ MAX_INBOX = 10_000
 
 JOIN = 2.0
 """Seconds that closing waits for each thread; one stuck in the store is abandoned."""
+
+STALL = 1.0
+"""Seconds that the machine thread may wake late before that is reported."""
 
 FEED_WAIT = 0.1
 """Seconds of one wait for a change; closing does not wait longer."""
@@ -111,7 +114,10 @@ class Threads:
         except BaseException as error:
             if self._quit.is_set():
                 return
-            log.error("the thread tenure-%s ended by an error", name, exc_info=error)
+            trace = (
+                None if isinstance(error, TenureError) else error
+            )  # a store that is gone is no mistake of ours
+            log.error("the thread tenure-%s ended by an error: %s", name, error, exc_info=trace)
             self.stop()
             self._deliver((Failed(name, error),))
 
@@ -121,9 +127,11 @@ class Threads:
             pause = LONGEST_SLEEP
             if wake_at is not None:
                 pause = min(pause, max(0, wake_at - local_now()) / NANOS_PER_SECOND)
+            before = local_now()
             inbox = self._gather(pause)
             if inbox is None:
                 return
+            _report_stall((local_now() - before) / NANOS_PER_SECOND - pause)
             box = self._driver.turn(inbox, local_now())
             wake_at = box.wake_at
             if box.calls:
@@ -139,9 +147,8 @@ class Threads:
         inbox: list[Inbound] = []
         try:
             inbox.append(self._inbox.get(timeout=pause) if pause > 0 else self._inbox.get_nowait())
-            time.sleep(
-                0
-            )  # let whoever is sending send the rest: one turn, and one commit, for a thousand handlers
+            # Let whoever is sending send the rest: one turn, and one commit, for a thousand handlers.
+            time.sleep(0)
             while len(inbox) < MAX_INBOX:
                 inbox.append(self._inbox.get_nowait())
         except queue.Empty:
@@ -205,6 +212,16 @@ def _join(thread: threading.Thread) -> None:
         thread.join(JOIN)
         if thread.is_alive():
             log.warning("the thread %s is stuck in the store and was left behind", thread.name)
+
+
+def _report_stall(late: float) -> None:
+    """CONTRACT §10: no thread can renew a lease while none may run. `late`: seconds beyond the longest wait."""
+    if late > STALL:
+        log.warning(
+            "every thread of this process stood still for %.1f s: it was stopped or suspended, or C code held the "
+            "interpreter's lock; leases may be lost by that",
+            late,
+        )
 
 
 def _report(reports: Sequence[Report]) -> None:

@@ -34,6 +34,7 @@ from tenure.router import Router
 from tenure.stores import Cursor
 from tenure.timings import nanos
 from tenure.worker_types import WorkerTerms
+from tenure_driver.batches import size_of
 from tenure_driver.messages import (
     Abandoned,
     Answered,
@@ -54,6 +55,9 @@ from tenure_driver.messages import (
 MAX_PENDING = 100_000
 """Clients' calls under way in one driver; one more is answered Unavailable, so that memory stays bounded."""
 
+MAX_PENDING_BYTES = 64 << 20
+"""Likewise for what these calls carry."""
+
 RETRY = nanos(0.025)
 MAX_RETRY = nanos(0.8)
 PAGE = 1_000
@@ -71,7 +75,7 @@ FIRST_LOOK = nanos(1.0)
 @define(eq=False)
 class _Pending:
     """A client's request: repeated while it is Unavailable or Unknown, until `deadline`. `waits`: it is the look at a
-    process whose end `ask` awaits. `unknown`: a try of it may have been applied."""
+    process whose end `ask` awaits. `unknown`: a try of it may have been applied. `cause`: of the last trouble."""
 
     ask: int
     request: ClientRequest | ReadRequest
@@ -79,6 +83,8 @@ class _Pending:
     waits: bool = False
     pause: int = RETRY
     unknown: bool = False
+    cause: str = "no answer in time"
+    size: int = 0
 
 
 class Driver:
@@ -104,6 +110,7 @@ class Driver:
         self._endings = _Endings()
         self._cursor = Cursor()
         self._told = False
+        self._bytes = 0
         self._calls: list[StoreCall] = []
         self._loop: list[Loopward] = []
         self._reports: list[Report] = []
@@ -165,11 +172,20 @@ class Driver:
         elif len(self._pending) + len(self._retries) + len(self._waiter_of) >= MAX_PENDING:
             self._loop.append(Reply(ask, Unavailable(f"more than {MAX_PENDING} calls are under way")))
         elif isinstance(what, Submit):
-            self._send(_Pending(ask, what.request, after(now, nanos(what.timeout))))
+            self._submit(ask, what, now)
         else:
             self._wait(ask, what, now)
 
     # --- clients' requests ----------------------------------------------------------------------------------------
+
+    def _submit(self, ask: int, what: Submit, now: Instant) -> None:
+        size = size_of(what.request)
+        if self._bytes + size > MAX_PENDING_BYTES:
+            said = f"calls that carry more than {MAX_PENDING_BYTES} bytes are under way"
+            self._loop.append(Reply(ask, Unavailable(said)))
+            return
+        self._bytes += size
+        self._send(_Pending(ask, what.request, after(now, nanos(what.timeout)), size=size))
 
     def _send(self, pending: _Pending) -> None:
         call = next(self._ids)
@@ -198,6 +214,8 @@ class Driver:
     def _settle(self, pending: _Pending, answer: Answer, now: Instant) -> None:
         """Idempotent, so the same request again is right after either answer (S18)."""
         pending.unknown = pending.unknown or isinstance(answer, Unknown)
+        if isinstance(answer, Unavailable | Unknown) and answer.cause:
+            pending.cause = answer.cause
         if isinstance(answer, Unavailable | Unknown) and after(now, pending.pause) < pending.deadline:
             self._later(pending, now)
         elif isinstance(answer, Unavailable) and pending.unknown:
@@ -212,6 +230,7 @@ class Driver:
         pending.pause = min(pending.pause * 2, MAX_RETRY)
 
     def _replied(self, pending: _Pending, answer: Answer) -> None:
+        self._bytes -= pending.size
         ask, value = pending.ask, answer if not pending.waits or not _running(answer) else None
         if pending.waits:
             if ask not in self._waiter_of or (value is None and ask not in self._late):
@@ -284,7 +303,7 @@ class Driver:
             if kind == 0:
                 pending = self._pending.pop(key, None)
                 if pending is not None:
-                    self._replied(pending, Unknown("no answer in time"))
+                    self._replied(pending, Unknown(pending.cause))
             elif kind == 1:
                 self._send(self._retries.pop(key))
             elif key in self._unseen and key not in self._late:

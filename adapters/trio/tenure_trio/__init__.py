@@ -42,7 +42,7 @@ class _Loop:
     async def ask(self, ask: Ask) -> Any:
         """Wait for the reply; cancelled, the call may still have its effect."""
         if isinstance(ask, CallPlain):
-            return await self._in_thread(partial(ask.fn, *ask.args))
+            return await self._in_thread(ask.called)
         await trio.lowlevel.checkpoint_if_cancelled()
         task = trio.lowlevel.current_task()
         replies: list[Any] = []
@@ -67,7 +67,7 @@ class _Loop:
     def spawn(self, job: Job) -> None:
         """Handlers inherit the contextvars of the block that opened the worker."""
         scope = self._scopes[job.token] = trio.CancelScope()
-        context = self.runner.context.copy()
+        context = self.runner.context_of(job)
         name = f"tenure handler {job.ctx.id}"
         trio.lowlevel.spawn_system_task(self._handle, job, scope, name=name, context=context)
 
@@ -110,7 +110,11 @@ class _Loop:
         return await job.outcome(self._in_thread)
 
     async def _in_thread(self, call: Callable[[], T]) -> T:
-        return await trio.to_thread.run_sync(call, limiter=self._threads, abandon_on_cancel=True)
+        body = self.runner.body(call)
+        try:
+            return await trio.to_thread.run_sync(body, limiter=self._threads, abandon_on_cancel=True)
+        finally:
+            body.drop()
 
     async def close(self, grace: float | None) -> None:
         """Drain, wait for the end, and end the threads; shielded from cancellation, and bounded."""
