@@ -30,6 +30,7 @@ from tenure.process import (
     Fence,
     Outcome,
     Record,
+    Registration,
     Work,
 )
 from tenure.replies import (
@@ -217,7 +218,9 @@ def _register(record: Record | None, request: Register, moment: Moment) -> Decis
     wanted = request.registration
     if record is not None:
         if record.registration != wanted:
-            return Decision(Refused(Reason.CONFLICT, "the id exists with other content"))
+            return Decision(
+                Refused(Reason.CONFLICT, f"the id exists with {_differing(record.registration, wanted)}")
+            )
         return Decision(Succeeded(Registered(_stamp(record), record.seq)))
     limits, source = moment.limits, wanted.provenance
     body = wanted.input.payload if isinstance(wanted.input, Work) else wanted.input.metadata
@@ -236,6 +239,15 @@ def _register(record: Record | None, request: Register, moment: Moment) -> Decis
     now = moment.clock
     after = Record(wanted, moment.number, moment.number, now, StoreTime(now + request.delay))
     return Decision(Succeeded(Registered(_stamp(after), after.seq)), after)
+
+
+def _differing(known: Registration, wanted: Registration) -> str:
+    """In words, what of a registration is not what is stored under its id."""
+    if known.kind != wanted.kind or type(known.input) is not type(wanted.input):
+        return f"another kind of input ({known.kind or 'external'!r})"
+    if known.input != wanted.input:
+        return "another payload"
+    return "other event types" if known.event_types != wanted.event_types else "another owner or host profile"
 
 
 def _append(record: Record | None, request: AppendEvent, moment: Moment) -> Decision:

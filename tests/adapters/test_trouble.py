@@ -25,6 +25,7 @@ from tenure.requests import (
     Request,
 )
 from tenure_driver import Tap
+from tenure_driver.threads import report_stall
 from tenure_driver.turn import Driver
 from tests.adapters import stores
 from tests.adapters.loops import BOUND, HOSTS, Host
@@ -118,6 +119,32 @@ def test_a_thread_that_ends_by_an_error_ends_the_worker(
         host.run(main)
     assert isinstance(caught.value.__cause__, Burst)
     assert "ended by an error" in caplog.text
+
+
+def test_a_store_that_is_gone_is_said_in_one_line(host: Host, caplog: pytest.LogCaptureFixture) -> None:
+    """It is no mistake of tenure's, so that nobody needs its traceback."""
+
+    class Gone(Tap):
+        def before_transaction(self, requests: Sequence[Request]) -> None:
+            raise tenure.StoreUnusable("the file is gone; put it back")
+
+    async def main() -> None:
+        async with host.adapter.worker(App(), "memory:", tap=Gone()) as worker:
+            await worker.finished()
+
+    with pytest.raises(tenure.WorkerCrashed, match="the file is gone; put it back"):
+        host.run(main)
+    (record,) = [one for one in caplog.records if "ended by an error" in one.message]
+    assert record.exc_info is None
+    assert record.message.endswith("the file is gone; put it back")
+
+
+def test_a_standstill_of_the_process_is_reported(caplog: pytest.LogCaptureFixture) -> None:
+    """CONTRACT §10: where no thread runs, nothing renews a lease; somebody has to hear of it."""
+    report_stall(0.5)
+    assert caplog.text == ""
+    report_stall(2.5)
+    assert "every thread of this process stood still for 2.5 s" in caplog.text
 
 
 def test_a_crash_does_not_hide_what_the_block_raised(host: Host) -> None:

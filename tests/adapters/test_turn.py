@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tenure.asks import AwaitEnd, Submit
-from tenure.process import Success
+from tenure.canonical import Json
+from tenure.process import Provenance, Registration, Success, Work
 from tenure.replies import Got, Refused, Succeeded, Unavailable, Unknown
 from tenure.requests import (
     ClaimNext,
@@ -53,6 +54,35 @@ def test_what_was_not_applied_is_sent_again_until_its_time_is_over() -> None:
     assert world.replies[1] == Unavailable("down")
     assert 30 < tries < 60  # with back-off, and at least once a second
     assert world.now >= 28 * SECOND
+
+
+def test_what_calls_carry_is_bounded() -> None:
+    """So that a program that starts processes faster than its store takes them does not run out of memory."""
+    world = World()
+    large = Json('"' + "x" * ((1 << 20) - 2) + '"')
+
+    def start(n: int) -> None:
+        process = Registration(f"p{n}", Work("work", large), (), Provenance("scope"))
+        world.turn(Asked(n, Submit(Register(process), 30)))
+
+    for n in range(1, 65):
+        start(n)
+    assert world.replies == {}
+    start(65)
+    assert world.replies == {65: Unavailable("calls that carry more than 67108864 bytes are under way")}
+    world.settle()
+    start(66)
+    world.settle()
+    assert isinstance(world.replies[66], Succeeded)
+
+
+def test_the_last_trouble_is_what_a_call_that_ran_out_of_time_tells() -> None:
+    world = World()
+    world.turn(Asked(1, Submit(Get("a"), 1)))
+    world.answer(world.take(), [Unavailable("another process is writing")])
+    while 1 not in world.replies:
+        world.pass_time(SECOND // 4)
+    assert world.replies[1] == Unknown("another process is writing")
 
 
 def test_once_perhaps_applied_is_perhaps_applied_for_good() -> None:

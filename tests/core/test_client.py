@@ -121,14 +121,26 @@ def test_starting_is_idempotent_by_id() -> None:
     assert len(world.state.records) == 1
 
 
-def test_the_same_id_with_other_content_is_a_conflict() -> None:
+@pytest.mark.parametrize(
+    ("kind", "other", "what"),
+    [
+        ("another", {}, "another kind of input ('job')"),
+        ("job", {"payload": {"n": 2}}, "another payload"),
+        ("job", {"emits": ["more"]}, "other event types"),
+        ("job", {"owner": "somebody"}, "another owner or host profile"),
+        ("job", {"profile": "gpu"}, "another owner or host profile"),
+    ],
+)
+def test_the_same_id_with_other_content_is_a_conflict(kind: str, other: dict[str, Any], what: str) -> None:
     client = started().client()
+    known = driven(client.get("p")).registration
+    assert isinstance(known.input, Work)
+    same = {"payload": parsed(known.input.payload), "emits": known.event_types}
     with pytest.raises(Conflict) as conflict:
-        driven(client.start("job", {"n": 2}, id="p"))
+        driven(client.start(kind, **(same | other), id="p"))
     assert (conflict.value.reason, conflict.value.process_id) == ("conflict", "p")
-    assert (
-        str(conflict.value)
-        == "process 'p' conflicts with what is stored: the id exists with other content; use another id"
+    assert str(conflict.value) == (
+        f"process 'p' conflicts with what is stored: the id exists with {what}; use another id"
     )
 
 

@@ -131,7 +131,7 @@ class Threads:
             inbox = self._gather(pause)
             if inbox is None:
                 return
-            _report_stall((local_now() - before) / NANOS_PER_SECOND - pause)
+            report_stall((local_now() - before) / NANOS_PER_SECOND - pause)
             box = self._driver.turn(inbox, local_now())
             wake_at = box.wake_at
             if box.calls:
@@ -214,7 +214,7 @@ def _join(thread: threading.Thread) -> None:
             log.warning("the thread %s is stuck in the store and was left behind", thread.name)
 
 
-def _report_stall(late: float) -> None:
+def report_stall(late: float) -> None:
     """CONTRACT §10: no thread can renew a lease while none may run. `late`: seconds beyond the longest wait."""
     if late > STALL:
         log.warning(
