@@ -129,13 +129,21 @@ def test_a_drain_that_leaves_a_handler_behind_exits_1_and_does_not_wait_for_it(
 
 
 @LOOPS
-def test_a_store_that_goes_away_for_good_exits_4(store: str, tmp_path: Path, loop: str) -> None:
+@pytest.mark.parametrize("deleted", [False, True], ids=["moved", "deleted"])
+def test_a_store_that_goes_away_for_good_exits_4_and_says_so_once(
+    store: str, tmp_path: Path, loop: str, deleted: bool
+) -> None:
     with running("worker", "work:app", "--store", store, "--loop", loop, cwd=tmp_path) as process:
         line_with(process, "ready")
-        (tmp_path / "jobs.db").rename(tmp_path / "moved.db")
+        file = tmp_path / "jobs.db"
+        if deleted:
+            file.unlink()
+        else:
+            file.rename(tmp_path / "moved.db")
         _, err = process.communicate(timeout=20)
         assert process.returncode == 4, err
-        assert "moved, removed or replaced" in err
+        (said,) = [line for line in err.splitlines() if line.startswith("Error: ")]
+        assert said.count("moved, removed or replaced") == 1, said
 
 
 @LOOPS

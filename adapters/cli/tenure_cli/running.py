@@ -76,8 +76,7 @@ def _opener(loop: str) -> Callable[..., Any]:
 
 def _said_and_left(error: BaseException) -> NoReturn:
     if isinstance(error, TenureError):
-        cause = f" ({type(error.__cause__).__name__}: {error.__cause__})" if error.__cause__ else ""
-        say(f"Error: {error}{cause}")
+        say(f"Error: {error}")  # its cause is among its words
         leave(code_of(error))
     logging.getLogger("tenure").critical("the worker ended by an error of tenure's own", exc_info=error)
     leave(FAILED)
