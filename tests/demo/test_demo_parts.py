@@ -148,22 +148,49 @@ def record(number: int, round_: int, *, ended: bool) -> Record:
     return evolve(one, outcome=Success()) if ended else one
 
 
+@pytest.fixture
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten processes are enough."""
+    monkeypatch.setattr(rounds, "ENOUGH", len(FILES.files))
+
+
+@pytest.mark.usefixtures("few")
 def test_at_first_each_file_is_registered_once() -> None:
     wanted = rounds.missing(FILES, [])
     assert [one.id for one in wanted] == [file.name for file in FILES.files]
 
 
+@pytest.mark.usefixtures("few")
 def test_a_round_that_broke_off_is_completed() -> None:
     wanted = rounds.missing(FILES, [record(n, 1, ended=False) for n in range(6)])
     assert [one.id for one in wanted] == ["f6.py", "f7.py", "f8.py", "f9.py"]
 
 
+@pytest.mark.usefixtures("few")
 def test_another_round_follows_where_too_few_are_left() -> None:
     known = [record(n, 1, ended=n > 0) for n in range(10)]
     wanted = rounds.missing(FILES, known)
     assert [one.id for one in wanted] == [f"round-2/f{n}.py" for n in range(10)]
     known += [record(n, 2, ended=True) for n in range(10)]
     assert [one.id for one in rounds.missing(FILES, known)] == [f"round-3/f{n}.py" for n in range(10)]
+
+
+@pytest.mark.parametrize("number", [1, 6, 10])
+def test_however_few_files_there_are_there_is_enough_to_do(number: int) -> None:
+    wanted = rounds.missing(Library(FILES.files[:number], 0), [])
+    assert rounds.ENOUGH <= len({one.id for one in wanted}) == len(wanted) < rounds.ENOUGH + number
+    assert rounds.rounds_of(wanted) == f"round-1 to round-{-(-rounds.ENOUGH // number)}"
+
+
+def test_without_any_file_there_is_nothing_to_do() -> None:
+    assert rounds.missing(Library((), 0), []) == []
+    assert rounds.rounds_of([]) == ""
+
+
+def test_the_rounds_in_words() -> None:
+    second = [rounds.registration(file, 2) for file in FILES.files]
+    assert rounds.rounds_of(second) == "round-2"
+    assert rounds.rounds_of([*second, rounds.registration(FILES.files[0], 10)]) == "round-2 to round-10"
 
 
 # --- the workers' files ---------------------------------------------------------------------------------------------

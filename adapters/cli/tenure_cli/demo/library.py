@@ -43,7 +43,8 @@ class Library:
     def said(self) -> str:
         """What it is, in words."""
         version = f"{sys.version_info.major}.{sys.version_info.minor}"
-        words = f"{len(self.files)} source files of the standard library of Python {version}"
+        count = len(self.files)
+        words = f"{count} source file{'' if count == 1 else 's'} of the standard library of Python {version}"
         return words + (f", {self.added} of them of site-packages, since it has few" if self.added else "")
 
 

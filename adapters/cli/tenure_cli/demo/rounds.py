@@ -13,7 +13,8 @@ from tenure_cli.demo.handler import KIND, PROGRESS
 from tenure_cli.demo.library import File, Library
 
 ENOUGH = 400
-"""Processes that a run wants before it: killing one worker and stopping another takes its time."""
+"""Processes that a run wants before it, however few files there are: killing one worker and stopping another takes its
+time, and nothing can be shown on workers that have nothing left to do."""
 BATCH = 500
 
 
@@ -26,7 +27,7 @@ def missing(library: Library, known: Iterable[Record]) -> list[Registration]:
     open_ = sum(record.outcome is None for record in records.values())
     wanted: list[Registration] = []
     number = 0
-    while number == 0 or open_ + len(wanted) < min(ENOUGH, len(library.files)):
+    while number == 0 or (library.files and open_ + len(wanted) < ENOUGH):
         number += 1
         wanted += [registration(file, number) for file in library.files if _id(file, number) not in records]
     return wanted
@@ -43,6 +44,20 @@ def register(store: ProcessRegistry, wanted: list[Registration]) -> None:
     """Register them, a batch at a time. Raises StoreUnavailable."""
     for start in range(0, len(wanted), BATCH):
         ask(store, [Register(one) for one in wanted[start : start + BATCH]])
+
+
+def rounds_of(wanted: Iterable[Registration]) -> str:
+    """Which rounds these are of, in words; empty for none."""
+    numbers = sorted({_number(one.id) for one in wanted})
+    if not numbers:
+        return ""
+    first, last = numbers[0], numbers[-1]
+    return f"round-{first}" + (f" to round-{last}" if last > first else "")
+
+
+def _number(process_id: str) -> int:
+    head, _, number = process_id.partition("/")[0].partition("round-")
+    return int(number) if not head and number.isdecimal() else 1
 
 
 def _id(file: File, number: int) -> str:

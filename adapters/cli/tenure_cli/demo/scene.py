@@ -18,7 +18,7 @@ from tenure_cli.demo.evidence import FENCE_LOG, PAGE, Runs, ask, read_records
 from tenure_cli.demo.handler import KIND
 from tenure_cli.demo.journal import What, lines
 from tenure_cli.demo.library import Library
-from tenure_cli.demo.rounds import missing, register
+from tenure_cli.demo.rounds import missing, register, rounds_of
 
 TICK = 0.05
 """Seconds between two looks at everything."""
@@ -76,12 +76,14 @@ class Scene:
             )
         self._todo = frozenset(open_) | {one.id for one in wanted}
         register(self._store, wanted)
-        rounds = " and ".join(sorted({_round_of(one.id) for one in wanted}))
+        rounds = rounds_of(wanted)
         self._shown.say(f"{len(wanted)} processes registered" + (f" ({rounds})" if rounds else ""))
 
     def _kill_one(self, doomed: Worker) -> None:
         self._until(
-            lambda: self._share() >= KILL_AT and bool(self._held(doomed)), "the first processes to end"
+            lambda: self._share() >= KILL_AT and bool(self._held(doomed)),
+            "the first processes to end, and a worker to have some in its hands",
+            at_work=True,
         )
         held = len(self._held(doomed))
         self._gone.add(doomed.name)
@@ -96,7 +98,9 @@ class Scene:
     def _stop_one(self, zombie: Worker) -> None:
         self._until(lambda: self._share() >= STOP_AT, "more processes to end")
         zombie.tell_to_stop()
-        self._until(lambda: not zombie.running, "a worker to stop itself with a Complete in its hands")
+        self._until(
+            lambda: not zombie.running, "a worker to stop itself with a Complete in its hands", at_work=True
+        )
         late = len(self._late(zombie))
         self._shown.say(
             f"worker {zombie.name} stopped itself with SIGSTOP, {late} outcomes about to be written, "
@@ -130,13 +134,19 @@ class Scene:
 
     # --- what it looks at -----------------------------------------------------------------------------------------
 
-    def _until(self, holds: Callable[[], bool], what: str) -> None:
-        """Look at everything, again and again, until it holds. Raises DemoFailed where nothing moves any more."""
+    def _until(self, holds: Callable[[], bool], what: str, *, at_work: bool = False) -> None:
+        """Look at everything, again and again, until it holds. Raises DemoFailed where nothing moves any more, and at
+        once where it takes workers `at_work` and all processes have ended."""
         moved, done = time.monotonic(), -1
         while True:
             self._look()
             if holds():
                 return
+            if at_work and self._todo <= self._done:
+                raise DemoFailed(
+                    f"all {len(self._todo)} processes have ended, and it still takes {what}: "
+                    "start the demo again on the same store, which registers more"
+                )
             now = time.monotonic()
             if len(self._done) != done:
                 moved, done = now, len(self._done)
@@ -164,7 +174,7 @@ class Scene:
         return "stopped" if worker.stopped else "running" if worker.exit is None else "drained"
 
     def _share(self) -> float:
-        return len(self._done) / len(self._todo)
+        return len(self._done) / max(1, len(self._todo))
 
     def _held(self, worker: Worker) -> dict[str, int]:
         """The processes that the worker holds, each with its token; whoever is stopped holds them past the expiry."""
@@ -193,8 +203,3 @@ class Scene:
         (log,) = ask(self._store, [ReadFenceLog(FENCE_LOG)])
         assert isinstance(log, FenceLogRead)
         return {(note.process_id, note.stale) for note in log.notes if note.request == "Complete"}
-
-
-def _round_of(process_id: str) -> str:
-    head, _, _ = process_id.partition("/")
-    return head if head.startswith("round-") else "round-1"
