@@ -50,6 +50,26 @@ def test_the_payload_may_come_from_stdin(store: str) -> None:
     assert shown("show", "one", store=store)["payload"] == {"url": "ü"}
 
 
+@pytest.mark.parametrize(
+    ("arguments", "payload"),
+    [
+        (["resize", "-5"], -5),
+        (["resize", "-5", "--delay", "0"], -5),
+        (["--delay", "0", "resize", "-1.5e3", "--owner", "-7"], -1500.0),
+        (["--owner", "-7", "resize"], None),
+        (["resize", "--", "-5"], -5),
+        (["--", "resize", "-5"], -5),
+    ],
+)
+def test_a_negative_number_is_a_payload_and_no_option(
+    store: str, arguments: list[str], payload: object
+) -> None:
+    assert tenure("start", "--id", "one", *arguments, store=store).output == "one\n"
+    one = shown("show", "one", store=store)
+    assert (one["kind"], one["payload"]) == ("resize", payload)
+    assert one["owner"] == ("-7" if "-7" in arguments else "process:one")
+
+
 def test_the_same_start_again_is_the_same_process_and_another_is_refused(store: str) -> None:
     start(store, "resize", "1", "--id", "one")
     assert start(store, "resize", "1", "--id", "one") == "one"

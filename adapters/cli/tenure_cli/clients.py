@@ -11,11 +11,11 @@ from tenure.errors import InvalidValue
 from tenure.process import Cancelled, Failure, Outcome, Success
 from tenure_cli.exits import FAILED, data, data_json, say
 from tenure_cli.options import id_argument, json_option, must_exist, store_option
-from tenure_cli.payloads import payload_of
+from tenure_cli.payloads import TakesPayload, payload_of
 from tenure_cli.shapes import outcome_shape
 
 
-@click.command(short_help="Start a process.")
+@click.command(short_help="Start a process.", cls=TakesPayload)
 @click.argument("kind")
 @click.argument("payload", required=False)
 @store_option

@@ -9,6 +9,29 @@ from typing import Any, NoReturn
 import click
 
 
+class TakesPayload(click.Command):
+    """A command whose last argument is JSON: it may be a negative number, which click would take for an option."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        options = [param for param in self.params if isinstance(param, click.Option) and not param.is_flag]
+        return super().parse_args(ctx, _number_last(args, {name for one in options for name in one.opts}))
+
+
+def _number_last(args: list[str], valued: set[str]) -> list[str]:
+    """The arguments, with a negative number that follows a positional one behind `--`, where nothing is an option.
+    `valued` are the options that take the argument after them, whatever that is."""
+    at, positional = 0, False
+    while at < len(args) and args[at] != "--":
+        if args[at] in valued:
+            at += 1
+        elif not args[at].startswith("-"):
+            positional = True
+        elif positional and args[at][1:2].isdecimal():
+            return [*args[:at], *args[at + 1 :], "--", args[at]]
+        at += 1
+    return args
+
+
 def payload_of(text: str | None) -> Any:
     """The value of a JSON argument: None without one, `-` reads stdin. Raises click.UsageError where it is not JSON."""
     if text is None:
