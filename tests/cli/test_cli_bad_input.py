@@ -58,6 +58,15 @@ def test_a_large_integer_comes_back_equal(store: str) -> None:
     assert shown("show", "big", store=store)["payload"] == 2**70
 
 
+def test_a_misspelt_option_is_no_payload(store: str) -> None:
+    for arguments in (["--emit", "x"], ["-x"], ["-Infinity"], ["-6", "-5"]):
+        refused(tenure("start", "resize", *arguments, store=store), 2, "No such option", "-")
+    refused(tenure("start", "-5", "resize", store=store), 2, "No such option", "-5")
+    refused(tenure("start", "resize", "-5", "6", store=store), 2, "unexpected extra argument")
+    refused(tenure("start", "resize", "-5x", store=store), 2, "not JSON")
+    assert len(shown("list", store=store)["processes"]) == 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
@@ -124,6 +133,16 @@ def test_a_store_that_cannot_be_used(tmp_path: Path, url: str, code: int, words:
         link.commit()
         link.close()
     refused(tenure("start", "resize", "--store", url), code, *words)
+
+
+@pytest.mark.parametrize("url", ["memory:", "memory://"])
+@pytest.mark.parametrize(
+    "command", ["start resize", "list", "show one", "cancel one", "events one", "wait one", "worker good:app"]
+)
+def test_a_store_in_memory_that_nobody_else_would_ever_see(tmp_path: Path, command: str, url: str) -> None:
+    module(tmp_path, "good", APPS["good"])
+    said = refused(tenure(*command.split(), store=url), 2, "in memory", "sqlite:///")
+    assert said.count("\n") == 1, said
 
 
 @pytest.mark.parametrize("command", ["list", "show one", "events one", "cancel one", "wait one"])

@@ -9,13 +9,28 @@ from urllib.parse import urlsplit
 
 import click
 
-from tenure.errors import StoreUnusable
+from tenure.errors import InvalidValue, StoreUnusable
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+def lasting(url: str) -> str:
+    """The URL. Raises InvalidValue for a store in memory: it would end with this command, and with all that is in it,
+    and no other program could see it."""
+    if url.startswith("memory:"):
+        raise InvalidValue(
+            "a store in memory is lost when the command ends, and no other program sees it; name a file, such as "
+            "sqlite:///jobs.db"
+        )
+    return url
+
+
 def store_option(command: F) -> F:
-    """`--store URL`, or TENURE_STORE in the environment."""
+    """`--store URL`, or TENURE_STORE in the environment; a store that other programs see."""
+
+    def checked(ctx: click.Context, param: click.Parameter, url: str) -> str:
+        return lasting(url)
+
     return click.option(
         "--store",
         "url",
@@ -23,6 +38,7 @@ def store_option(command: F) -> F:
         envvar="TENURE_STORE",
         show_envvar=True,
         required=True,
+        callback=checked,
         help="The store, such as sqlite:///jobs.db.",
     )(command)
 

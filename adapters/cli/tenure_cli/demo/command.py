@@ -17,10 +17,10 @@ from urllib.parse import quote
 import click
 
 from tenure.canonical import digest, parsed
-from tenure.errors import InvalidValue, StoreUnusable
+from tenure.errors import StoreUnusable
 from tenure.process import Success
 from tenure_cli.exits import DONE, FAILED, REFUSED, data, data_json, end, say
-from tenure_cli.options import file_of, json_option, shown
+from tenure_cli.options import file_of, json_option, lasting, shown
 
 if TYPE_CHECKING:
     from tenure.stores import ProcessRegistry
@@ -38,7 +38,12 @@ MAX_RUNNING = 16
     metavar="URL",
     help="A store of your own, or of an earlier demo, which then goes on.  [default: a new SQLite file]",
 )
-@click.option("--files", type=click.IntRange(min=1), metavar="N", help="Take N files only.")
+@click.option(
+    "--files",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Take N files only; a few of them are measured again and again.",
+)
 @json_option
 @click.pass_context
 def demo(ctx: click.Context, url: str | None, files: int | None, as_json: bool) -> None:
@@ -56,9 +61,7 @@ def demo(ctx: click.Context, url: str | None, files: int | None, as_json: bool) 
     from tenure_driver import open_store
 
     signal.signal(signal.SIGTERM, _terminated)
-    url = url or _new_store()
-    if url.startswith("memory:"):
-        raise InvalidValue("a store in memory cannot be shared by the demo's processes; name a file")
+    url = lasting(url or _new_store())
     store = open_store(url)
     try:
         folder = _folder(url)
