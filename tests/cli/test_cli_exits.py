@@ -13,7 +13,15 @@ from tenure_cli.options import shown
 from tests.cli.commanding import module, running
 
 CODES = {
-    1: {"EffectKeyReused", "LeaseLost", "Misuse", "ProcessCancelled", "ProcessFailed", "TenureError"}
+    1: {
+        "EffectKeyReused",
+        "HandlerStopped",
+        "LeaseLost",
+        "Misuse",
+        "ProcessCancelled",
+        "ProcessFailed",
+        "TenureError",
+    }
     | {"WorkerClosed", "WorkerCrashed"},
     2: {
         "DuplicateKind",
