@@ -22,6 +22,7 @@ Crossings, that is, events that meet on the way, and what decides:
 - completed x fenced: the process was taken; nothing more is written (`Completing, CallFenced`).
 - shutdown x claim granted: the grant is released at once (`Claiming, StopAsked`).
 - handler returned x lease lost: the outcome is dropped (`LeaseLost, HandlerReturned`).
+- cancel x max_run: at max_run it is renewed no more, stop_grace later left behind; if it stops, it was cancelled.
 - cancel x retrying the terminal write: the same write is repeated, never another (S18).
 
 Ids and jitter are inputs: every event brings `tag`, the id for the call that its step may send, and `jitter`.
@@ -212,6 +213,7 @@ TABLE: Table = {
         go("request", g.request_left, rules.asked),
     ),
     (Stopping, Overdue): (
+        go("max_run", g.out_of_run, rules.stopping_ran_out),
         go("out of grace", g.out_of_grace, rules.stopping_detached),
         go("out of budget", g.out_of_budget, rules.stopping_spent),
     ),

@@ -197,10 +197,16 @@ def expired(state: Running, event: Any) -> bool:
     return not ran_out(state, event)
 
 
+def out_of_run(state: Stopping, event: Any) -> bool:
+    """max_run was over before the lease's deadline, while the handler is stopping for another reason."""
+    at = rules.runs_out_at(state)
+    return at is not None and at <= event.now and at < rules.deadline(state)
+
+
 def out_of_grace(state: Stopping, event: Any) -> bool:
     detach = rules.detach_at(state)
-    return detach is not None and detach <= event.now
+    return detach is not None and detach <= event.now and not out_of_run(state, event)
 
 
 def out_of_budget(state: Stopping, event: Any) -> bool:
-    return not out_of_grace(state, event)
+    return not (out_of_run(state, event) or out_of_grace(state, event))

@@ -34,7 +34,7 @@ def patience_over(state: t.Holding) -> Instant:
     return after(deadline(state), state.terms.timings.patience_ns)
 
 
-def max_run_over(state: t.Running) -> Instant | None:
+def max_run_over(state: t.Running | t.Stopping) -> Instant | None:
     """When the handler has run as long as its kind may, or None."""
     kind = state.record.registration.kind
     for name, limit in state.terms.max_run:
@@ -43,7 +43,7 @@ def max_run_over(state: t.Running) -> Instant | None:
     return None
 
 
-def grace_over(state: t.Stopping | t.LeaseLost) -> Instant:
+def grace_over(state: t.LeaseLost) -> Instant:
     """When the handler has had all the time to stop that it gets."""
     return after(state.stopped, state.terms.timings.stop_grace_ns)
 
@@ -53,21 +53,29 @@ def detach_at(state: t.Stopping) -> Instant | None:
     that is not renewed has nothing to wait for. None while another limit, the deadline, comes first."""
     end = deadline(state)
     detach = after(end, state.terms.timings.stop_grace_ns)
-    if state.why is t.StopReason.MAX_RUN:
-        detach = min(detach, grace_over(state))
+    if state.ran_out:
+        run = max_run_over(state)
+        since = state.stopped if run is None else max(state.stopped, run)
+        detach = min(detach, after(since, state.terms.timings.stop_grace_ns))
     return detach if state.spent or detach <= end else None
 
 
+def runs_out_at(state: t.Stopping) -> Instant | None:
+    """When max_run ends the renewing of a handler that was told to stop before; None if that makes no difference."""
+    return None if state.spent or state.ran_out else max_run_over(state)
+
+
 def stopping_limit(state: t.Stopping) -> Instant:
-    """What limits a handler that is stopping: first the deadline, then its grace."""
-    detach = detach_at(state)
-    return deadline(state) if detach is None else detach
+    """What limits a handler that is stopping: max_run and the deadline, then its grace."""
+    detach, run = detach_at(state), runs_out_at(state)
+    end = deadline(state) if detach is None else detach
+    return end if run is None else min(run, end)
 
 
 def may_renew(state: t.Holding) -> bool:
     """A lease is renewed while a handler runs or is about to, and its budget is not spent."""
     return isinstance(state, t.Opening | t.Running) or (
-        isinstance(state, t.Stopping) and not state.spent and state.why is not t.StopReason.MAX_RUN
+        isinstance(state, t.Stopping) and not (state.spent or state.ran_out)
     )
 
 
@@ -126,13 +134,13 @@ def release(state: t.Holding, delay: int, event: t.Event, *said: t.Command) -> t
 
 
 def _stop(
-    state: t.Holding, why: t.StopReason, event: t.Event, spent: bool = False, detail: str = ""
+    state: t.Running, why: t.StopReason, event: t.Event, spent: bool = False, detail: str = ""
 ) -> t.Step:
     """Tell the handler to stop; its calls go on for as long as the budget lasts."""
     queue = () if spent else state.queue
-    stopping = t.Stopping(
-        state.terms, state.record, state.lease, state.flight, queue, why, event.now, spent, detail
-    )
+    held = (state.terms, state.record, state.lease, state.flight, queue)
+    ran_out = why is t.StopReason.MAX_RUN
+    stopping = t.Stopping(*held, why, state.started, event.now, spent, ran_out, detail)
     stop = t.StopHandler(state.record.id, state.lease.fence.token, why)
     return pump(stopping, event, stop, *(_unanswered(state.queue) if spent else ()))
 
@@ -245,21 +253,21 @@ def ask_dropped(state: t.Holding, event: t.Event) -> t.Step:
     return pump(changed(state, flight=None), event, *_unanswered((state.flight,)))
 
 
-def running_cancelled(state: t.Holding, event: t.CancelSeen) -> t.Step:
+def running_cancelled(state: t.Running, event: t.CancelSeen) -> t.Step:
     return _stop(state, t.StopReason.CANCEL, event, detail=event.reason)
 
 
-def running_shut_down(state: t.Holding, event: t.Event) -> t.Step:
+def running_shut_down(state: t.Running, event: t.Event) -> t.Step:
     return _stop(state, t.StopReason.DRAIN, event)
 
 
-def running_overdue(state: t.Holding, event: t.Event) -> t.Step:
+def running_overdue(state: t.Running, event: t.Event) -> t.Step:
     step = _stop(state, t.StopReason.DEADLINE, event, spent=True)
     said = report(state, "its lease could not be renewed before the deadline; the handler is told to stop")
     return t.Step(step.state, (*step.commands, said))
 
 
-def max_run_spent(state: t.Holding, event: t.Event) -> t.Step:
+def max_run_spent(state: t.Running, event: t.Event) -> t.Step:
     return _stop(state, t.StopReason.MAX_RUN, event)
 
 
@@ -280,6 +288,11 @@ def draining_cancelled(state: t.Stopping, event: t.CancelSeen) -> t.Step:
     """Cancel outranks shutdown (CONTRACT §7)."""
     stop = t.StopHandler(state.record.id, state.lease.fence.token, t.StopReason.CANCEL)
     return pump(changed(state, why=t.StopReason.CANCEL, detail=event.reason), event, stop)
+
+
+def stopping_ran_out(state: t.Stopping, event: t.Event) -> t.Step:
+    """Crossing cancel x max_run: not renewed any more, so that it can be left behind; `why` stays what it was."""
+    return t.Step(changed(state, ran_out=True))
 
 
 def stopping_spent(state: t.Stopping, event: t.Event) -> t.Step:

@@ -31,7 +31,7 @@ _LIMITS: dict[type, tuple[Callable[[Any], Instant | None], str]] = {
     Claiming: (opening.claim_limit, "budget"),
     Opening: (rules.deadline, "deadline"),
     Running: (running_limit, "deadline or max_run"),
-    Stopping: (rules.stopping_limit, "deadline or stop_grace"),
+    Stopping: (rules.stopping_limit, "max_run, deadline or stop_grace"),
     Completing: (rules.patience_over, "patience"),
     Releasing: (rules.patience_over, "patience"),
     LeaseLost: (rules.grace_over, "stop_grace"),

@@ -120,12 +120,15 @@ class Running(Holding):
 
 @frozen
 class Stopping(Holding):
-    """The handler was told to stop for `why`, at `stopped`. `spent`: the local deadline has passed. `detail`: the
-    reason that whoever asked for the cancellation gave."""
+    """The handler, which runs since `started`, was told to stop for `why`, at `stopped`. `spent`: the local deadline
+    has passed. `ran_out`: its kind's max_run is over, so the lease is not renewed any more. `detail`: the reason that
+    whoever asked for the cancellation gave."""
 
     why: StopReason
+    started: Instant
     stopped: Instant
     spent: bool
+    ran_out: bool
     detail: str = ""
 
 

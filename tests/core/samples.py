@@ -80,7 +80,8 @@ def attempt_states() -> Iterator[t.AttemptState]:
             yield t.Running(*held, started=START)
             for why in (t.StopReason.DRAIN, t.StopReason.CANCEL, t.StopReason.MAX_RUN):
                 for spent in (False, True):
-                    yield t.Stopping(*held, why=why, stopped=START, spent=spent)
+                    out = why is t.StopReason.MAX_RUN
+                    yield t.Stopping(*held, why=why, started=START, stopped=START, spent=spent, ran_out=out)
             for outcome in (Success(), TOO_LARGE):
                 yield t.Completing(*held, outcome=outcome)
             yield t.Releasing(*held)

@@ -196,7 +196,14 @@ STATES: dict[type, SearchStrategy[Any]] = {
     t.Opening: st.builds(t.Opening, **held, opening=calls),
     t.Running: st.builds(t.Running, **held, started=instants),
     t.Stopping: st.builds(
-        t.Stopping, **held, why=reasons_to_stop, stopped=instants, spent=booleans, detail=reasons
+        t.Stopping,
+        **held,
+        why=reasons_to_stop,
+        started=instants,
+        stopped=instants,
+        spent=booleans,
+        ran_out=booleans,
+        detail=reasons,
     ),
     t.Completing: st.builds(t.Completing, **held, outcome=outcomes),
     t.Releasing: st.builds(t.Releasing, **held),

@@ -161,7 +161,8 @@ def _limit(state: t.Holding) -> str:
             return f", deadline {local(deadline(state))}"
         case t.Stopping():
             spent = ", budget spent" if state.spent else f", deadline {local(deadline(state))}"
-            return f" ({state.why.value}){spent}"
+            ran_out = ", max_run over" if state.ran_out and state.why is not t.StopReason.MAX_RUN else ""
+            return f" ({state.why.value}){spent}{ran_out}"
         case t.LeaseLost():
             return f", left behind at {local(grace_over(state))}"
         case t.Completing() | t.Releasing():
