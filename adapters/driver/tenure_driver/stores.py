@@ -21,7 +21,7 @@ def open_store(url: str, limits: Limits | None = None) -> ProcessRegistry:
     scheme, colon, _ = url.partition(":")
     offered = {point.name: point for point in entry_points(group=GROUP)}
     if not colon or not scheme:
-        raise InvalidValue(f"{url!r} is no store URL; write memory:, or sqlite:///jobs.db")
+        raise InvalidValue(f"{url!r} is no store URL; write sqlite:///jobs.db, say")
     point = offered.get(scheme)
     if point is None:
         known = ", ".join(sorted(offered)) or "none"

@@ -66,7 +66,7 @@ def open_file(path: Path, open_connection: Connect, mode: str, patience: float) 
     """
     link = open_connection(path, mode)
     try:
-        if not patiently(lambda: recognised(link, path), patience):
+        if not patiently(lambda: _looked_at(link, path), patience):
             # Never on another program's file: this is the first thing that would change it.
             patiently(lambda: _set_up(link, path), patience)
         patiently(lambda: _use_log(link, path), patience)
@@ -89,6 +89,17 @@ def _use_log(link: sqlite3.Connection, path: Path) -> None:
         raise StoreUnusable(
             f"{path} cannot have a write-ahead log there (a network file system?); use a local disk"
         )
+
+
+def _looked_at(link: sqlite3.Connection, path: Path) -> bool:
+    """In one read transaction: another process may make the schema between two of these reads, and the half that
+    was seen would be taken for another program's."""
+    link.execute("BEGIN")
+    try:
+        return recognised(link, path)
+    finally:
+        if link.in_transaction:
+            link.execute("ROLLBACK")
 
 
 def _set_up(link: sqlite3.Connection, path: Path) -> None:
