@@ -64,7 +64,9 @@ def recovery_failed(message: str) -> Failure:
 
 def claim_one(terms: t.Terms, request: Claim, event: t.Event) -> t.Step:
     """Begin with a single Claim (a direct run); `event` brings the time and the id of the call."""
-    return t.Step(t.Claiming(terms, request, event.tag, event.now), (t.Send(event.tag, request, None),))
+    return t.Step(
+        t.Claiming(terms, request, event.tag, event.now, event.now), (t.Send(event.tag, request, None),)
+    )
 
 
 def claim_granted(state: t.Claiming, event: t.CallSucceeded) -> t.Step:
@@ -100,18 +102,23 @@ def claim_fenced(state: t.Claiming, event: t.Event) -> t.Step:
 def claim_again(state: t.Claiming, event: t.CallUnavailable | t.CallUnknown) -> t.Step:
     """The same claim again, with the same claim id: repeated, it answers what it got the first time (S10)."""
     tries = min(state.tries + 1, MAX_TRIES)
-    return t.Step(changed(state, retry_at=retry_at(event.now, state.tries, event.jitter), tries=tries))
+    doubtful = state.doubtful or isinstance(event, t.CallUnknown)
+    again = retry_at(event.now, state.tries, event.jitter)
+    return t.Step(changed(state, retry_at=again, tries=tries, doubtful=doubtful))
 
 
 def claim_sent_again(state: t.Claiming, event: t.Event) -> t.Step:
-    return t.Step(changed(state, call=event.tag, retry_at=None), (t.Send(event.tag, state.request, None),))
+    """The budget counts from the first sending that may have been granted: one that surely was not does not count."""
+    sent_at = state.sent_at if state.doubtful else event.now
+    again = changed(state, call=event.tag, retry_at=None, sent_at=sent_at)
+    return t.Step(again, (t.Send(event.tag, state.request, None),))
 
 
 def claim_limit(state: t.Claiming) -> Instant | None:
-    """While a claim waits to be repeated: when a grant would come too late to be used."""
+    """While a claim waits to be repeated: when whoever wants it has waited long enough for the store."""
     if state.retry_at is None:
         return None
-    return after(state.sent_at, state.terms.timings.budget_ns)
+    return after(state.began, state.terms.timings.budget_ns)
 
 
 def claim_given_up(state: t.Claiming, event: t.Event) -> t.Step:

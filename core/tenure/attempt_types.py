@@ -82,15 +82,18 @@ class Call:
 
 @frozen
 class Claiming:
-    """A single claim is under way; `sent_at` is its first sending, `retry_at` set while it waits to be repeated."""
+    """A single claim is under way; `retry_at` is set while it waits to be repeated. `sent_at`: its first sending that
+    may be the one that is granted. `began`: its first sending of all. `doubtful`: one of them ended as Unknown."""
 
     terms: Terms
     request: Claim
     call: int
     sent_at: Instant
+    began: Instant
     retry_at: Instant | None = None
     tries: int = 0
     wanted: bool = True
+    doubtful: bool = False
 
 
 @frozen

@@ -104,6 +104,13 @@ def _claim_failed(state: Working, event: CallUnavailable | CallUnknown) -> Worke
     return WorkerStep(changed(state, claim=again, tries=min(state.tries + 1, MAX_TRIES)))
 
 
+def _claim_again(state: Working, claim: ClaimCall, event: Event) -> WorkerStep:
+    """The budget counts from the first sending that may have been granted: one that surely was not does not count."""
+    sent_at = claim.sent_at if claim.doubtful else event.now
+    again = changed(claim, call=event.tag, retry_at=None, sent_at=sent_at)
+    return WorkerStep(changed(state, claim=again), (Send(event.tag, claim.request, None),))
+
+
 def _claim_dropped(state: Working, event: Event) -> WorkerStep:
     """Surely not applied, and not wanted any more."""
     return WorkerStep(changed(state, claim=None))
@@ -194,8 +201,7 @@ def _drain_tick(state: Draining, event: Tick) -> WorkerStep:
     """A claim that may have been granted is asked for once more, so that its rows are released, not left to expire."""
     claim = state.claim
     if claim is not None and claim.retry_at is not None and event.now >= claim.retry_at:
-        again = changed(claim, call=event.tag, retry_at=None)
-        return WorkerStep(changed(state, claim=again), (Send(event.tag, claim.request, None),))
+        return _claim_again(state, claim, event)
     return _drain_on(state, event)
 
 
@@ -205,8 +211,7 @@ def _tick(state: Driving, event: Tick) -> WorkerStep:
         state = changed(state, hungry=True)
     claim = state.claim
     if claim is not None and claim.retry_at is not None and event.now >= claim.retry_at:
-        again = changed(claim, call=event.tag, retry_at=None)
-        return WorkerStep(changed(state, claim=again), (Send(event.tag, claim.request, None),))
+        return _claim_again(state, claim, event)
     room = min(free_slots(state), state.terms.claim_limit)
     if claim is None and state.hungry and room > 0:
         wanted = ClaimFilter(state.terms.terms.profile, state.terms.terms.kinds, _strayed(state))

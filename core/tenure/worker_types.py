@@ -41,7 +41,8 @@ class WorkerTerms:
 @frozen
 class ClaimCall:
     """The claim that is outstanding: in flight, or waiting until `retry_at` to be sent again with the same id.
-    `doubtful`: a sending of it ended as Unknown, so it may have been granted."""
+    `doubtful`: a sending of it ended as Unknown, so it may have been granted. `sent_at`: the first sending that may
+    be the one that is granted."""
 
     call: int
     request: ClaimNext

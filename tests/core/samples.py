@@ -71,7 +71,7 @@ TOO_LARGE = Failure("execution", "result_too_large", "")
 def attempt_states() -> Iterator[t.AttemptState]:
     claim = Claim(CLAIM, "p", 30_000)
     for retry_at in (None, MOMENTS[1]):
-        yield t.Claiming(TERMS, claim, 1, START, retry_at)
+        yield t.Claiming(TERMS, claim, 1, START, START, retry_at)
     for request in IN_FLIGHT:
         flight = None if request is None else t.Call(1, request, START, 7)
         for terms in (TERMS, evolve(TERMS, max_run=())):

@@ -82,7 +82,7 @@ def clipped(state: t.AttemptState, now: Instant) -> t.AttemptState | None:
     """The attempt under a free clock, None if it is over: a lease is always new, a claim's grant in time or late."""
     if isinstance(state, t.Claiming):
         sent_at = -TIMES.budget_ns if now - state.sent_at >= TIMES.budget_ns else NOW
-        return changed(state, call=1, sent_at=sent_at, retry_at=state.retry_at and 1, tries=0)
+        return changed(state, call=1, sent_at=sent_at, began=sent_at, retry_at=state.retry_at and 1, tries=0)
     if not isinstance(state, t.Holding):
         return None
     lease = changed(state.lease, since=NOW, renew_at=after(NOW, WAITS[0]), renewing=None, tries=0)
