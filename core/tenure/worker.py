@@ -166,10 +166,14 @@ def _hinted(state: Driving, event: Event) -> WorkerStep:
 
 
 def _drain(state: Driving, event: DrainAsked) -> WorkerStep:
-    """No new claim; renewals until the handlers ended, then release, never the other order (L5, K8)."""
+    """No new claim; renewals until the handlers ended, then release, never the other order (L5, K8). A claim that waits
+    to be sent again, and surely was not applied, is not sent any more."""
     until = after(event.now, event.grace)
+    claim = state.claim
+    if claim is not None and claim.retry_at is not None and not claim.doubtful:
+        claim = None
     drained = Draining(
-        state.terms, state.running, state.exclude, state.claim, state.reading, state.tries, until, told=False
+        state.terms, state.running, state.exclude, claim, state.reading, state.tries, until, told=False
     )
     return _drain_on(drained, event)
 
