@@ -167,6 +167,10 @@ class Played:
                 self.turn(self.router.hinted(self.now))
             case "drain":
                 self.drained = True
+                worker = self.router.worker
+                claim = worker.claim if isinstance(worker, Working) else None
+                if claim and claim.retry_at is not None and claim.request not in self.perhaps:
+                    self.claiming = None  # surely not granted, so it is not waited for
                 patience = TIMINGS.stop_grace_ns + TIMINGS.call_timeout_ns
                 self.leave_at = Instant(min(self.leave_at, self.now + how + patience))
                 self.turn(self.router.drain(how, self.now))
