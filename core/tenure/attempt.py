@@ -14,9 +14,7 @@ changes nothing. Exactly one guard of a pair holds. `next_wakeup(state)` says wh
 
 One fenced call is in flight at a time (CONTRACT §5). Whoever carries a command out answers it with exactly one event,
 Unknown included, within `call_timeout`; an answer that the state no longer waits for is stale.
-
 Crossings, that is, events that meet on the way, and what decides:
-
 - cancel x completed: the handler's outcome stands; row order decides (`Completing, CancelSeen`).
 - renewed x deadline passed: the deadline is applied first; the lease is longer, the handler still told to stop.
 - completed x fenced: the process was taken; nothing more is written (`Completing, CallFenced`).
@@ -25,7 +23,7 @@ Crossings, that is, events that meet on the way, and what decides:
 - cancel x max_run: at max_run it is renewed no more, stop_grace later left behind; if it stops, it was cancelled.
 - cancel x retrying the terminal write: the same write is repeated, never another (S18).
 
-Ids and jitter are inputs: every event brings `tag`, the id for the call that its step may send, and `jitter`.
+Ids and jitter are inputs: every event brings `tag`, for the call that its step may send, and `jitter`.
 """
 
 from __future__ import annotations
@@ -138,7 +136,10 @@ TABLE: Table = {
     (Opening, CancelSeen): each(opening.opening_cancelled),
     (Opening, StopAsked): each(opening.opening_stopped),
     (Opening, Asked): misuse(NOT_STARTED),
-    (Opening, Overdue): each(opening.opening_overdue),
+    (Opening, Overdue): (
+        go("session", g.unanswered, opening.opening_unanswered),
+        go("deadline", g.unrenewed, opening.opening_overdue),
+    ),
     (Opening, Tick): each(rules.due),
     (Running, CallSucceeded): (
         _STALE,

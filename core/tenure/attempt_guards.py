@@ -151,6 +151,16 @@ def opens_not(state: Opening, event: SessionOpened | SessionFailed) -> bool:
     return event.call != state.opening
 
 
+def unanswered(state: Opening, event: Any) -> bool:
+    """The session took too long, before the lease's deadline."""
+    at = rules.opening_over(state)
+    return at <= event.now and at < rules.deadline(state)
+
+
+def unrenewed(state: Opening, event: Any) -> bool:
+    return not unanswered(state, event)
+
+
 def unopenable(state: Opening, event: SessionFailed) -> bool:
     return opens(state, event) and event.permanent
 

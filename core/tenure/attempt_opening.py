@@ -21,7 +21,7 @@ def begin(
     """
     record = grant.record
     lease = t.Lease(grant.fence, epoch, sent_at, after(sent_at, terms.timings.renew_interval_ns))
-    held = t.Opening(terms, record, lease, None, (), event.tag)
+    held = t.Opening(terms, record, lease, None, (), event.tag, sent_at)
     if event.now >= deadline(held) or not wanted:
         return release(held, 0, event)
     if record.cancel is not None:
@@ -152,6 +152,11 @@ def session_unopened(state: t.Opening, event: t.SessionFailed) -> t.Step:
 
 def opening_overdue(state: t.Opening, event: t.Event) -> t.Step:
     return release(state, 0, event, report(state, "its session was not open before the lease's deadline"))
+
+
+def opening_unanswered(state: t.Opening, event: t.Event) -> t.Step:
+    said = "its session was neither opened nor refused in time; it is given back"
+    return release(state, state.terms.release_delay, event, report(state, said))
 
 
 def opening_cancelled(state: t.Opening, event: t.CancelSeen) -> t.Step:

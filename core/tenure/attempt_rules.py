@@ -29,6 +29,16 @@ def deadline(state: t.Holding) -> Instant:
     return after(state.lease.since, state.terms.timings.budget_ns)
 
 
+def opening_over(state: t.Opening) -> Instant:
+    """When a session that is still not open is not waited for any more, however often the lease was renewed."""
+    return after(state.claimed, state.terms.timings.opening_ns)
+
+
+def opening_limit(state: t.Opening) -> Instant:
+    """The lease's deadline, or the end of the time that a session may take."""
+    return min(deadline(state), opening_over(state))
+
+
 def patience_over(state: t.Holding) -> Instant:
     """When the worker gives up on its last write."""
     return after(deadline(state), state.terms.timings.patience_ns)

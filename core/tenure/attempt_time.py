@@ -29,7 +29,7 @@ def running_limit(state: Running) -> Instant:
 
 _LIMITS: dict[type, tuple[Callable[[Any], Instant | None], str]] = {
     Claiming: (opening.claim_limit, "budget"),
-    Opening: (rules.deadline, "deadline"),
+    Opening: (rules.opening_limit, "deadline or session"),
     Running: (running_limit, "deadline or max_run"),
     Stopping: (rules.stopping_limit, "max_run, deadline or stop_grace"),
     Completing: (rules.patience_over, "patience"),

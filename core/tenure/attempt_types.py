@@ -109,9 +109,11 @@ class Holding:
 
 @frozen
 class Opening(Holding):
-    """The session is being opened by the command `opening`; nothing of the handler runs yet."""
+    """The session is being opened by the command `opening`, under a claim that was sent at `claimed`; nothing of the
+    handler runs yet."""
 
     opening: int
+    claimed: Instant
 
 
 @frozen

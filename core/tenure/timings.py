@@ -30,7 +30,8 @@ class LeaseTimings:
     after the deadline an outcome is still offered to the store; as long as the ttl where it is None.
 
     Derived: `budget_ns`, from the sending of what was accepted to the local deadline; `renew_slack_ns`, how much
-    earlier than due a renewal may go, so that many go in one batch: an eighth of the interval.
+    earlier than due a renewal may go, so that many go in one batch: an eighth of the interval; `opening_ns`, how long
+    after its claim a process is renewed while its session is being opened: twice the ttl.
 
     Raises InvalidTimings where `2*renew_interval + call_timeout + margin + stop_grace > ttl`: one lost renewal would
     then lose the lease.
@@ -49,6 +50,7 @@ class LeaseTimings:
     stop_grace_ns: int = field(init=False, repr=False)
     patience_ns: int = field(init=False, repr=False)
     budget_ns: int = field(init=False, repr=False)
+    opening_ns: int = field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
         patience = self.ttl if self.completion_patience is None else self.completion_patience
@@ -60,6 +62,7 @@ class LeaseTimings:
             ("stop_grace_ns", nanos(self.stop_grace)),
             ("patience_ns", nanos(patience)),
             ("budget_ns", nanos(self.ttl) - nanos(self.margin) - nanos(self.stop_grace)),
+            ("opening_ns", 2 * nanos(self.ttl)),
         ):
             object.__setattr__(self, name, value)
         needed = 2 * self.renew_interval + self.call_timeout + self.margin + self.stop_grace

@@ -76,7 +76,8 @@ def attempt_states() -> Iterator[t.AttemptState]:
         flight = None if request is None else t.Call(1, request, START, 7)
         for terms in (TERMS, evolve(TERMS, max_run=())):
             held = (terms, RECORD, LEASE, flight, ())
-            yield t.Opening(*held, opening=1)
+            yield t.Opening(*held, opening=1, claimed=START)
+            yield t.Opening(*held, opening=1, claimed=Instant(START - 60 * SECOND))
             yield t.Running(*held, started=START)
             for why in (t.StopReason.DRAIN, t.StopReason.CANCEL, t.StopReason.MAX_RUN):
                 for spent in (False, True):

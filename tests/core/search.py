@@ -88,8 +88,8 @@ def clipped(state: t.AttemptState, now: Instant) -> t.AttemptState | None:
     lease = changed(state.lease, since=NOW, renew_at=after(NOW, WAITS[0]), renewing=None, tries=0)
     flight = state.flight and changed(state.flight, id=1, ready_at=NOW, tries=0)
     queue = tuple(changed(call, ready_at=int(call.ready_at > now), tries=0) for call in state.queue)
-    marks: dict[str, Any] = {mark: 0 for mark in ("opening", "started", "stopped") if hasattr(state, mark)}
-    return changed(state, record=ROW, lease=lease, flight=flight, queue=queue, **marks)
+    marks = [mark for mark in ("opening", "claimed", "started", "stopped") if hasattr(state, mark)]
+    return changed(state, record=ROW, lease=lease, flight=flight, queue=queue, **dict.fromkeys(marks, 0))
 
 
 class Search:

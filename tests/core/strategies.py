@@ -195,7 +195,9 @@ STATES: dict[type, SearchStrategy[Any]] = {
         booleans,
         booleans,
     ),
-    t.Opening: st.builds(t.Opening, **held, opening=calls),
+    t.Opening: st.builds(
+        t.Opening, **held, opening=calls, claimed=instants.map(lambda at: Instant(at - 30 * NANOS_PER_SECOND))
+    ),
     t.Running: st.builds(t.Running, **held, started=instants),
     t.Stopping: st.builds(
         t.Stopping,

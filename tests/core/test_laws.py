@@ -119,7 +119,7 @@ def test_shifting_commutes_with_a_single_claim(
 HELD = (samples.TERMS, samples.RECORD, samples.LEASE)
 WAITING: list[t.AttemptState] = [
     t.Claiming(samples.TERMS, Claim(samples.CLAIM, "p", 1), 1, samples.START, samples.START),
-    t.Opening(*HELD, t.Call(1, Renew(samples.FENCE, 1), samples.START), (), opening=2),
+    t.Opening(*HELD, t.Call(1, Renew(samples.FENCE, 1), samples.START), (), opening=2, claimed=samples.START),
     t.Running(*HELD, t.Call(1, samples.EFFECT, samples.START), (), started=samples.START),
     t.Completing(*HELD, t.Call(1, Release(samples.FENCE), samples.START), (), outcome=Success()),
 ]

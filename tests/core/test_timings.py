@@ -20,6 +20,7 @@ def test_the_defaults() -> None:
     timings = LeaseTimings()
     assert timings.ttl_ms == 30_000
     assert timings.budget_ns == 24 * NANOS_PER_SECOND
+    assert timings.opening_ns == 60 * NANOS_PER_SECOND
     assert timings.patience_ns == 30 * NANOS_PER_SECOND
     assert timings.renew_slack_ns == nanos(1.25)
     assert LeaseTimings(completion_patience=2).patience_ns == 2 * NANOS_PER_SECOND
