@@ -135,7 +135,7 @@ def test_the_same_id_with_other_content_is_a_conflict(kind: str, other: dict[str
     client = started().client()
     known = driven(client.get("p")).registration
     assert isinstance(known.input, Work)
-    same = {"payload": parsed(known.input.payload), "emits": known.event_types}
+    same: dict[str, Any] = {"payload": parsed(known.input.payload), "emits": known.event_types}
     with pytest.raises(Conflict) as conflict:
         driven(client.start(kind, **(same | other), id="p"))
     assert (conflict.value.reason, conflict.value.process_id) == ("conflict", "p")

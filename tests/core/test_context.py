@@ -10,7 +10,15 @@ from tenure.asks import Act
 from tenure.attempt_types import StopReason
 from tenure.canonical import parsed
 from tenure.context import FencingToken
-from tenure.errors import InvalidValue, LeaseLost, NotJson, RequestRefused, TooLarge, UndeclaredEvent
+from tenure.errors import (
+    HandlerStopped,
+    InvalidValue,
+    LeaseLost,
+    NotJson,
+    RequestRefused,
+    TooLarge,
+    UndeclaredEvent,
+)
 from tenure.replies import Fenced, Succeeded
 from tenure.requests import Release
 from tests.core.trampoline_asks import EPOCH, LIMIT, World, driven, started
@@ -46,9 +54,13 @@ def test_fencing_tokens_of_a_restored_registry_are_greater_than_all_before() -> 
 
 def test_a_context_says_why_its_handler_is_to_stop() -> None:
     ctx = started().context()
-    assert ctx.stop_reason is None
+    assert not ctx.stop_reason
+    ctx.checkpoint()
     ctx.told_to_stop(StopReason.MAX_RUN)
-    assert ctx.stop_reason == "max_run"
+    assert [ctx.stop_reason] == ["max_run"]
+    with pytest.raises(HandlerStopped, match="process 'p' stops because it was told to: max_run") as stopped:
+        ctx.checkpoint()
+    assert (stopped.value.process_id, stopped.value.reason) == ("p", "max_run")
 
 
 # --- events -------------------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 import pytest
@@ -12,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tenure.app import App, Kind
-from tenure.asks import Act
+from tenure.asks import Act, CallPlain
 from tenure.canonical import canonical, parsed
-from tenure.errors import LeaseLost
+from tenure.errors import HandlerStopped, LeaseLost
 from tenure.handlers import CODE_LIMIT, MESSAGE_LIMIT
 from tenure.limits import Limits, bad_outcome
 from tenure.process import Failure, Outcome, Success
@@ -206,6 +207,7 @@ def test_on_a_loop_what_is_meant_for_the_loop_goes_there(error: BaseException) -
     "error",
     [
         LeaseLost("p"),
+        HandlerStopped("p", "drain"),
         ExceptionGroup("tasks", [ValueError("a"), ExceptionGroup("inner", [LeaseLost("p")])]),
     ],
 )
@@ -214,6 +216,20 @@ def test_a_handler_that_ends_by_the_loss_of_its_lease_has_no_outcome(error: Exce
     group wraps the loss."""
     for handler in raising(error):
         assert outcome_of(handler) is None
+
+
+@pytest.mark.parametrize("awaits", [True, False])
+def test_a_plain_wrapper_of_an_async_handler(awaits: bool) -> None:
+    """It returns what is to be awaited, or has done all of it itself: either way what comes of it is the result."""
+
+    async def handler(ctx: Any, n: int) -> int:
+        return n + 1
+
+    @wraps(handler)
+    def wrapper(ctx: Any, n: int) -> Any:
+        return handler(ctx, n) if awaits else driven(handler(ctx, n))
+
+    assert outcome_of(wrapper, 4) == Success(canonical(5))
 
 
 def test_a_loss_within_an_effect_ends_the_handler_without_outcome() -> None:
@@ -269,3 +285,13 @@ def test_a_result_that_the_converter_fails_at_is_a_failure() -> None:
             failure.message
             == "what the handler of kind 'job' returned could not be converted: a field is missing"
         )
+
+
+def test_a_plain_function_is_called_for_a_handler() -> None:
+    """What it raises is raised; but StopIteration means something else to futures and coroutines."""
+    assert CallPlain(divmod, (7, 2)).called() == (3, 1)
+    with pytest.raises(ZeroDivisionError):
+        CallPlain(divmod, (7, 0)).called()
+    with pytest.raises(RuntimeError, match="raised StopIteration") as raised:
+        CallPlain(next, (iter(()),)).called()
+    assert isinstance(raised.value.__cause__, StopIteration)
