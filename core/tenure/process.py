@@ -106,20 +106,6 @@ def outcome_json(outcome: Outcome) -> Json:
     return canonical(body, "the outcome")
 
 
-def outcome_from(text: Json) -> Outcome:
-    """The outcome that `outcome_json` wrote."""
-    body = parsed(text)
-    control = canonical(body.get("control"))
-    match body["status"]:
-        case "succeeded":
-            return Success(canonical(body["value"]), control)
-        case "failed":
-            raw = canonical(body["raw"])
-            return Failure(body["class"], body["code"], body["message"], raw, control)
-        case _:
-            return Cancelled(body["reason"], control)
-
-
 @frozen
 class ClaimId:
     """The claim `n` of the worker incarnation `owner`; the lease token of every row that the claim got."""
