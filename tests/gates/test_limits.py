@@ -97,7 +97,7 @@ def test_the_layers_refuse(skeleton: Path, importer: str, imported: str) -> None
 
 def test_the_layers_allow_the_way_down(skeleton: Path) -> None:
     for importer, imported in [
-        ("tenure_cli", "tenure_asyncio, tenure_trio, tenure_sqlite"),
+        ("tenure_cli", "tenure_testing, tenure_asyncio, tenure_trio, tenure_sqlite"),
         ("tenure_testing", "tenure_driver, tenure_memory"),
         ("tenure_asyncio", "tenure_driver"),
         ("tenure_trio", "tenure_driver"),
