@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
+from typing import Any
 from unittest.mock import patch
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from tenure import attempt, worker
 from tenure.tables import Edge, Table, edge_of
@@ -35,18 +37,31 @@ def edges(machine: str) -> Iterator[tuple[Taken, Edge]]:
 
 
 class Recorder:
-    """What was taken while it recorded, in order; a misuse is taken too."""
+    """What was taken while it recorded, in order; a misuse is taken too. `targets`: which states each edge led to."""
 
     def __init__(self) -> None:
         self.taken: list[tuple[Taken, Edge]] = []
+        self.targets: defaultdict[Taken, set[str]] = defaultdict(set)
 
     def note(self, machine: str, table: Table, state: object, event: object, process_id: str) -> Edge:
         for edge in table.get((type(state), type(event)), ()):
             if edge.guard(state, event):
                 name = Taken(machine, type(state).__name__, type(event).__name__, edge.name)
                 self.taken.append((name, edge))
-                break
+                return self._watched(name, edge_of(table, state, event, process_id))
         return edge_of(table, state, event, process_id)
+
+    def _watched(self, name: Taken, edge: Edge) -> Edge:
+        rule = edge.go
+        if rule is None:
+            return edge
+
+        def go(state: object, event: object) -> Any:
+            step = rule(state, event)
+            self.targets[name].add(type(step.state).__name__)
+            return step
+
+        return evolve(edge, go=go)
 
 
 @contextmanager
