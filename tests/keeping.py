@@ -1,0 +1,82 @@
+"""Says of a failed test which properties it keeps, so that a broken program names what it broke.
+
+pytest shows neither docstrings nor what a parameter stands for. This plugin (`tests/conftest.py` loads it) adds to
+the report of a failure a section such as
+
+    keeps: S4, B17
+    The terminal write is one fenced request, not a renewal and then a write.
+
+It is taken from what is closest to the failure and names a property: the test's own docstring and id and the texts of
+its parameters (a check's docstring, the comment at the head of a trace), else the docstring of its module.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Generator, Iterator
+from pathlib import Path
+
+import pytest
+
+NAME = r"[SLBKCW][0-9]{1,2}"
+"""S, L: properties; C: clocks; K, W: bugs; B: behaviour (docs/reference)."""
+
+_NAMES = re.compile(rf"\b({NAME})(?:[–-]({NAME}))?\b")
+
+
+def names_in(text: str) -> list[str]:
+    """The properties that the text names, each once, in its order; `S2-S4` is three of them."""
+    found: dict[str, None] = {}
+    for first, last in _NAMES.findall(text):
+        low = int(first[1:])
+        high = int(last[1:]) if last and last[0] == first[0] else low
+        found.update(dict.fromkeys(f"{first[0]}{number}" for number in range(low, high + 1)))
+        if last and last[0] != first[0]:
+            found[last] = None
+    return list(found)
+
+
+def kept_by(item: pytest.Item) -> tuple[list[str], str]:
+    """The properties that the test keeps, and the words that say so; nothing where none is named."""
+    function, module = getattr(item, "function", None), getattr(item, "module", None)
+    own = [function.__doc__ or "" if function else "", *_parameters(item), item.name]
+    for texts in (own, [module.__doc__ or "" if module else ""]):
+        names = names_in("\n".join(texts))
+        if names:
+            return names, next(text for text in texts if names_in(text)).strip()
+    return [], ""
+
+
+def _parameters(item: pytest.Item) -> Iterator[str]:
+    """The texts that the test's parameters bring."""
+    call = getattr(item, "callspec", None)
+    for value in call.params.values() if call else ():
+        if isinstance(value, Path):
+            yield _head(value)
+        elif isinstance(value, str):
+            yield value
+        elif callable(value):
+            yield value.__doc__ or ""
+
+
+def _head(path: Path) -> str:
+    """The comment that a text file begins with."""
+    lines: list[str] = []
+    if path.is_file():
+        for line in path.read_text(encoding="utf-8").splitlines():
+            if not line.startswith("#"):
+                break
+            lines.append(line.lstrip("# "))
+    return "\n".join(lines)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if report.failed:
+        names, words = kept_by(item)
+        if names:
+            report.sections.append(("properties", f"keeps: {', '.join(names)}\n{words}"))
+    return report
