@@ -65,7 +65,8 @@ def answer_event(call: int, answer: Answer, now: Instant, tag: int, jitter: int)
 
 
 class Router:
-    """The machines of one worker. `next_id` gives ids that only grow, `jitter` numbers from 0 to 999."""
+    """The machines of one worker. `next_id` gives ids that only grow, `jitter` numbers from 0 to 999. `steps` counts
+    the steps that the machines have made."""
 
     def __init__(
         self, terms: WorkerTerms, now: Instant, next_id: Callable[[], int], jitter: Callable[[], int]
@@ -73,6 +74,7 @@ class Router:
         self.terms = terms
         self.worker: WorkerState = worker_machine.start(terms, now).state
         self.attempts: dict[int, t.AttemptState] = {}
+        self.steps = 0
         self._next_id, self._jitter = next_id, jitter
         self._owner_of: dict[int, int] = {}
         self._timeouts: deque[tuple[Instant, int]] = deque()
@@ -173,13 +175,17 @@ class Router:
     # --- inside ---------------------------------------------------------------------------------------------------
 
     def _to_worker(self, event: WorkerEvent) -> Routed:
+        self.steps += 1
         step = worker_machine.step(self.worker, event)
         self.worker = step.state
         return self._worker_commands(step.commands, event)
 
     def _route(self, token: int, event: t.AttemptEvent) -> Routed:
         state = self.attempts.get(token)
-        return [] if state is None else self._moved(token, state, attempt.step(state, event), event)
+        if state is None:
+            return []
+        self.steps += 1
+        return self._moved(token, state, attempt.step(state, event), event)
 
     def _moved(self, token: int, before: t.AttemptState | None, step: t.Step, event: t.Event) -> Routed:
         """Keep the attempt's new state, tell the worker machine what concerns it, and pass the commands on."""

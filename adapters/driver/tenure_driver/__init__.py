@@ -4,6 +4,7 @@ from tenure_driver.blocking import BlockingClient, BlockingContext, BlockingHand
 from tenure_driver.connection import connect
 from tenure_driver.options import Options, Tap, WorkerOptions
 from tenure_driver.runner import Job, Loop, Runner, reply_of
+from tenure_driver.seams import Seams, Shell
 from tenure_driver.stores import open_store
 from tenure_driver.worker import AsyncLoop, Worker, connected, working
 
@@ -16,6 +17,8 @@ __all__ = [
     "Loop",
     "Options",
     "Runner",
+    "Seams",
+    "Shell",
     "Tap",
     "Worker",
     "WorkerOptions",

@@ -7,7 +7,9 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 
+from tenure.instants import Instant
 from tenure.process import Failure, Success
+from tenure.replies import Unavailable
 from tenure.requests import (
     AppendEvent,
     Claim,
@@ -46,6 +48,20 @@ _CLASS: dict[type, int] = {
 }
 
 _KIND_ORDER: dict[type, int] = {Complete: 0, Release: 1, RecordEffect: 2, EmitEvent: 3}
+
+
+def timely(batch: Iterable[StoreCall], now: Instant) -> tuple[list[StoreCall], list[StoreCall]]:
+    """What may still be executed, and what is dropped because its `not_after` has passed: right before the batch is
+    executed, whatever waited in between (S14)."""
+    kept: list[StoreCall] = []
+    late: list[StoreCall] = []
+    for call in batch:
+        (kept if call.not_after is None or now <= call.not_after else late).append(call)
+    return kept, late
+
+
+TOO_LATE = Unavailable("its time was over before it was executed")
+"""The answer to what was dropped."""
 
 
 class Batches:

@@ -81,8 +81,8 @@ class WorkerOptions:
     limits: Limits = Limits()
     tap: Tap = field(factory=Tap)
 
-    def terms(self, app: App, tier: DurabilityTier) -> WorkerTerms:
-        """The machines' terms, with an incarnation that nobody else has (K13)."""
+    def terms(self, app: App, tier: DurabilityTier, incarnation: str) -> WorkerTerms:
+        """The machines' terms. `incarnation` is new at every start, and nobody else has it (K13)."""
         terms = Terms(
             timings=self.timings,
             profile=self.profile,
@@ -91,7 +91,7 @@ class WorkerOptions:
             max_lost=self.max_lost,
             tier_fault=tier_fault(Facets.of_one_store(tier)),
         )
-        owner = f"{self.name}-{secrets.token_hex(8)}"
+        owner = f"{self.name}-{incarnation}"
         claim_limit = min(self.max_running, CLAIM_LIMIT)
         return WorkerTerms(owner, terms, self.max_running, claim_limit, nanos(self.poll_interval))
 

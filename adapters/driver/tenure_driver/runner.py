@@ -31,12 +31,20 @@ from tenure.stores import ProcessRegistry
 from tenure.timings import nanos
 from tenure_driver.blocking import BlockingContext, driven
 from tenure_driver.bodies import Bodies, Body, handler_of
-from tenure_driver.clocks import local_now
 from tenure_driver.convert import CattrsConverter
-from tenure_driver.messages import Abandoned, Asked, Drain, Failed, Loopward, Reply, Returned, Stopped
-from tenure_driver.options import WorkerOptions, new_id
+from tenure_driver.messages import (
+    Abandoned,
+    Asked,
+    Drain,
+    Failed,
+    Loopward,
+    Reply,
+    Returned,
+    Stopped,
+)
+from tenure_driver.options import WorkerOptions
+from tenure_driver.seams import REAL, Seams
 from tenure_driver.stores import open_store
-from tenure_driver.threads import Threads
 
 T = TypeVar("T")
 
@@ -49,6 +57,7 @@ class Job:
     run: Run
     ctx: Context
     not_after: Instant
+    clock: Callable[[], Instant]
 
     @property
     def plain(self) -> bool:
@@ -60,7 +69,7 @@ class Job:
         lease may have been renewed while the start waited, so the machine is asked where the first budget is over."""
         if self.ctx.stop_reason is not None:
             return False
-        return local_now() < self.not_after or await self.ctx.permitted()
+        return self.clock() < self.not_after or await self.ctx.permitted()
 
     def blocking(self) -> Outcome | None:
         """Run the plain handler in this thread."""
@@ -104,12 +113,17 @@ class Runner:
     """A worker, or a client alone where `app` is None: its threads, its calls under way, its running handlers."""
 
     def __init__(
-        self, app: App | None, store: ProcessRegistry | str, options: WorkerOptions, loop: Loop
+        self,
+        app: App | None,
+        store: ProcessRegistry | str,
+        options: WorkerOptions,
+        loop: Loop,
+        seams: Seams = REAL,
     ) -> None:
         self.options, self._app, self._loop = options, app, loop
         self._owned = isinstance(store, str)
         self.store = open_store(store, options.limits) if isinstance(store, str) else store
-        terms = options.terms(app, self.store.tier) if app is not None else None
+        terms = options.terms(app, self.store.tier, seams.new_id()) if app is not None else None
         self.owner = terms.owner if terms else ""
         self.convert = CattrsConverter()
         self._asks = count(1)
@@ -123,7 +137,8 @@ class Runner:
         self.result: Stopped | Failed | None = None
         self.context = contextvars.copy_context()
         self._bodies = Bodies(self._report_return)
-        self._threads = Threads(self.store, terms, self.deliver, options.poll_interval, options.tap)
+        self._seams = seams
+        self._threads = seams.shell(self.store, terms, self.deliver, options.poll_interval, options.tap)
 
     def start(self) -> None:
         """Start the threads."""
@@ -162,7 +177,7 @@ class Runner:
 
     def client(self, ask: AskFunction) -> Client:
         """A client whose calls go through `ask`."""
-        return Client(ask, self.convert, new_id, limit=self.options.limits.payload)
+        return Client(ask, self.convert, self._seams.new_id, limit=self.options.limits.payload)
 
     def _crashed(self, failed: Failed) -> WorkerCrashed:
         """WorkerCrashed, raised from what ended the thread."""
@@ -244,7 +259,7 @@ class Runner:
         ask = self.blocking_ask if kind.plain else self._loop.ask
         ctx = Context(ask, start.grant, start.epoch, self.convert, limit)
         token = start.grant.fence.token
-        job = self._jobs[token] = Job(token, run, ctx, start.not_after)
+        job = self._jobs[token] = Job(token, run, ctx, start.not_after, self._seams.clock)
         self._loop.spawn(job)
 
     def _stop_handler(self, stop: StopHandler) -> None:

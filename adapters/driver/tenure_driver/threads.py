@@ -22,7 +22,7 @@ from tenure.replies import Answer, Unavailable
 from tenure.stores import Cursor, ProcessRegistry
 from tenure.timings import nanos
 from tenure.worker_types import WorkerTerms
-from tenure_driver.batches import Batches
+from tenure_driver.batches import TOO_LATE, Batches, timely
 from tenure_driver.clocks import local_now
 from tenure_driver.messages import Answered, Changed, Failed, Inbound, Loopward, Quit, StoreCall
 from tenure_driver.options import Tap
@@ -173,21 +173,17 @@ class Threads:
 
     def _run(self, batch: list[StoreCall]) -> bool:
         """Execute one batch and post its answers; whether all of it failed. What is too late is dropped (S14)."""
-        now = local_now()
-        timely: list[StoreCall] = []
+        kept, late = timely(batch, local_now())
         answers: list[tuple[int, Answer]] = []
-        for call in batch:
-            if call.not_after is None or now <= call.not_after:
-                timely.append(call)
-            else:
-                self._tap.declined(call.request)
-                answers.append((call.id, Unavailable("its time was over before it was executed")))
+        for call in late:
+            self._tap.declined(call.request)
+            answers.append((call.id, TOO_LATE))
         failed = False
-        if timely:
-            requests = [call.request for call in timely]
+        if kept:
+            requests = [call.request for call in kept]
             self._tap.before_transaction(requests)
             got = self._store.execute(requests)
-            for call, answer in zip(timely, got, strict=True):
+            for call, answer in zip(kept, got, strict=True):
                 self._tap.answered(call.request, answer)
                 answers.append((call.id, answer))
             failed = all(isinstance(answer, Unavailable) for answer in got)

@@ -62,17 +62,19 @@ def open_store(
     clock: Callable[[], StoreTime] | None = None,
     limits: Limits = DEFAULT_LIMITS,
     busy_timeout: float = 2.0,
+    gap: float = GAP,
 ) -> SqliteRegistry:
     """The store in the file that the URL names; the file is made where it is missing.
 
     `busy_timeout`: seconds to wait for another process's transaction, then it is Unavailable. Less than a worker's
     `call_timeout`, which is 3 s unless told: at that the worker takes an answer for lost, and drops it when it comes.
+    `gap`: seconds that this process leaves between two write transactions; 0 is for a file that nobody else opens.
     `clock` is for tests.
 
     Raises InvalidValue for the URL, StoreUnusable for a file that tenure cannot work on, StoreUnavailable for trouble
     that may pass.
     """
-    return SqliteRegistry(path_of(url), clock or _system_clock, limits, busy_timeout)
+    return SqliteRegistry(path_of(url), clock or _system_clock, limits, busy_timeout, gap=gap)
 
 
 def _system_clock() -> StoreTime:
@@ -92,8 +94,9 @@ class SqliteRegistry:
         limits: Limits,
         busy_timeout: float,
         open_connection: Connect = connect,
+        gap: float = GAP,
     ) -> None:
-        self.path = path
+        self.path, self._gap = path, gap
         self._clock, self._limits, self._patience = clock, limits, busy_timeout
         self._connect = open_connection
         self._pid = os.getpid()
@@ -166,7 +169,7 @@ class SqliteRegistry:
         try:
             tables = self._ready()
             link = tables.link
-            gap = self._last_write + GAP - time.monotonic()
+            gap = self._last_write + self._gap - time.monotonic()
             if gap > 0:
                 time.sleep(gap)
             patiently(lambda: link.execute("BEGIN IMMEDIATE"), self._patience)
