@@ -11,6 +11,7 @@ from attrs import Attribute, field, frozen
 from tenure.app import App
 from tenure.attempt_types import Terms
 from tenure.errors import InvalidValue
+from tenure.instants import Instant
 from tenure.limits import Limits
 from tenure.replies import Answer
 from tenure.requests import Request
@@ -18,13 +19,15 @@ from tenure.stores import DurabilityTier
 from tenure.tiers import Facets, tier_fault
 from tenure.timings import LeaseTimings, nanos
 from tenure.worker_types import WorkerTerms
+from tenure_driver.messages import Inbound, Outbox
 
 CLAIM_LIMIT = 1_000
 """Rows that one claim asks for at the most; a larger batch gains nothing and holds the store's write lock longer."""
 
 
 class Tap:
-    """Sees what leaves the store thread, in that thread. For fault injection and for records of one's own.
+    """Sees what leaves the store thread, in that thread, and each turn, in the machine thread. For fault injection and
+    for records of one's own.
 
     To stop the whole OS process here, send the signal to this thread (`signal.pthread_kill`): sent to the process, it
     may reach another thread first, and this one goes on for a moment.
@@ -38,6 +41,9 @@ class Tap:
 
     def declined(self, request: Request) -> None:
         """The worker dropped a write by itself: its `not_after` had passed (S14)."""
+
+    def turned(self, inbox: Sequence[Inbound], now: Instant, box: Outbox) -> None:
+        """The machines made a turn; nothing of `box` has been done yet."""
 
 
 class Options(TypedDict, total=False):

@@ -132,7 +132,9 @@ class Threads:
             if inbox is None:
                 return
             report_stall((local_now() - before) / NANOS_PER_SECOND - pause)
-            box = self._driver.turn(inbox, local_now())
+            now = local_now()
+            box = self._driver.turn(inbox, now)
+            self._tap.turned(inbox, now, box)
             wake_at = box.wake_at
             if box.calls:
                 self._calls.put(box.calls)
