@@ -31,11 +31,16 @@ def _system_clock() -> StoreTime:
 
 
 class MemoryRegistry:
-    """A `tenure.stores.ProcessRegistry`; any thread may call anything at any time."""
+    """A `tenure.stores.ProcessRegistry`; any thread may call anything at any time.
 
-    def __init__(self, clock: Callable[[], StoreTime], limits: Limits) -> None:
+    `tables`: what it holds from the start, for tests.
+    """
+
+    def __init__(
+        self, clock: Callable[[], StoreTime], limits: Limits, tables: MemoryTables | None = None
+    ) -> None:
         self._clock = clock
-        self._tables = MemoryTables(limits)
+        self._tables = tables or MemoryTables(limits)
         self._changed = Condition()
         self._closed = False
         self._pid = os.getpid()

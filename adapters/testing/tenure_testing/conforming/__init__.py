@@ -1,0 +1,1 @@
+"""The law of stores as data: vectors for stores in any language, and the protocol that plays them."""
