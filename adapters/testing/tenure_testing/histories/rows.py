@@ -1,0 +1,136 @@
+"""All accepted changes in the order of their versions, each judged on the row as the ones before it left it.
+
+The order is given, so nothing is searched: S1 holds where every change fits, and S2-S11, S16, S19-S22 are the ways in
+which one may not. Several answers may show one version: one of them is of the request that made it, the others are
+replays and reads, which must show the row as it is. A request whose answer nobody got leaves its version out, or shows
+it when it is repeated; and a trace may be missing. So a change that does not fit is set against the versions that are
+missing before it: each of them may explain one such row, which is then taken as it is shown, and counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import groupby
+from operator import attrgetter
+
+from tenure_testing.histories.changes import Change, Shown
+from tenure_testing.histories.findings import Findings
+from tenure_testing.histories.law import (
+    EFFECTS,
+    JUDGED,
+    RULES,
+    Objection,
+    Row,
+    differences,
+    replayable,
+    take_as_shown,
+)
+
+
+class Rows:
+    """The pass over all changes. `unexplained`: rows that were taken as they were shown, since a request that nobody
+    recorded must have changed them; `doubts`: how many such requests there may be besides those whose versions are
+    missing."""
+
+    def __init__(self, findings: Findings, doubts: float) -> None:
+        self.findings, self.rows, self.doubts = findings, dict[str, Row](), doubts
+        self.token = self.unexplained = self.absent = 0
+
+    def take(self, changes: list[Change]) -> None:
+        """Judge all of them; they are sorted here, which costs little since each session is in order already."""
+        changes.sort(key=attrgetter("version"))
+        for rank, (version, group) in enumerate(groupby(changes, key=attrgetter("version")), 1):
+            self.absent = version - rank
+            self._version(version, [*group])
+
+    def _version(self, version: int, group: list[Change]) -> None:
+        process = group[0].process
+        looked = self.findings.looked
+        looked["S22"] += 1
+        if len(group) > 1:
+            others = [change for change in group if change.process != process]
+            for change in others:
+                said = f"version {version} is of {process!r} and of {change.process!r}"
+                self.findings.broke("S22", said, change.place)
+            group = [change for change in group if change.process == process]
+        row = self.rows.get(process)
+        made = None
+        objections: list[tuple[Change, Objection]] = []
+        for change in group:
+            if change.kind == "read":
+                continue
+            objection = RULES[change.kind](row, change, self.token)
+            if objection is None:
+                made = change
+                break
+            objections.append((change, objection))
+        if made is not None:
+            row = self._applied(row, made)
+        else:
+            row = self._unexplained(row, group, objections)
+        row.version, row.absent = version, self.absent
+        for change in group:
+            if change is not made:
+                self._shows(row, change)
+
+    def _applied(self, row: Row | None, change: Change) -> Row:
+        looked, kind = self.findings.looked, change.kind
+        looked.update(JUDGED[kind])
+        if row is None or kind == "register":
+            row = self.rows[change.process] = Row()
+        if change.at < row.at and row.whole:
+            said = f"{kind} of {change.process!r} at {change.at} ms, after its row was changed at {row.at} ms"
+            self.findings.broke("S1", said, change.place)
+        row.at = change.at
+        EFFECTS[kind](row, change)
+        if kind == "claim":
+            self.token = max(self.token, change.token)
+        return row
+
+    def _unexplained(
+        self, row: Row | None, group: list[Change], objections: list[tuple[Change, Objection]]
+    ) -> Row:
+        """No request that was recorded made this version of the row."""
+        since = row.absent if row is not None else 0
+        hidden = self.absent > since or (
+            row is not None and any(replayable(row, made) for made, _ in objections)
+        )
+        if not objections or (hidden and self.unexplained < self.absent + self.doubts):
+            self.unexplained += 1
+        else:
+            change, (numbers, said) = objections[0]
+            for number in numbers:
+                self.findings.broke(number, f"{change.kind} of {change.process!r} {said}", change.place)
+        row = self.rows.setdefault(group[0].process, Row())
+        row.whole = False
+        for change in group:
+            take_as_shown(row, change)
+            self.token = max(self.token, change.token)
+        return row
+
+    def _shows(self, row: Row, change: Change) -> None:
+        """A replay, or a read, at a version that is known: it shows the row as it is."""
+        findings, place, what = self.findings, change.place, f"{change.kind} of {change.process!r}"
+        findings.looked.update(("S1", "S21") if change.kind == "read" else ("S10",))
+        if change.kind in ("read", "claim"):
+            seen: Shown = change.value if change.kind == "read" else change.value[1]
+            known = Shown(row.token, row.held, row.expires_at, row.cancel, row.claims, row.lost, row.outcome)
+            if row.whole and seen != known:
+                said = f"{what} shows {differences(known, seen)} at version {change.version}"
+                for number in ("S1", "S21") if change.kind == "read" else ("S10",):
+                    findings.broke(number, said, place)
+            if not row.whole:
+                take_as_shown(row, change)
+        elif change.kind == "complete":
+            findings.looked["S11"] += 1
+            if row.outcome != change.value[1]:
+                findings.broke("S11", f"{what} was answered with another outcome than {row.outcome}", place)
+        elif change.kind in ("record_effect", "emit_event", "append_event"):
+            recorded = row.keys.get(change.value[0])
+            if row.whole and recorded is not None and recorded != change.value[1:]:
+                findings.broke("S10", f"{what} under a known key was answered differently", place)
+
+
+def outcomes(rows: Iterable[Row]) -> int:
+    """How many of the rows have ended."""
+    return sum(row.outcome is not None for row in rows)

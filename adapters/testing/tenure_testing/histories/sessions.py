@@ -1,0 +1,232 @@
+"""What one session of a trace shows by itself, line by line: S10, S12-S18 and S23, and its changes of rows.
+
+A session is what one worker, or one store, did, in its own order. So a version that was seen is never unseen (S23), a
+token that was lost is not written under again (S14), and what a worker started, ended and wrote must fit together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from tenure_testing.histories import changes as c
+from tenure_testing.histories.changes import Change, Json, outcome_of
+from tenure_testing.histories.findings import Findings
+
+MACHINES = ("process_recovery_failed", "lost_too_often", "handler_cancelled", "max_run_exceeded")
+"""Codes of the failures that a worker writes by itself (S17)."""
+
+TERMINAL = ("complete", "release")
+"""The requests that end an attempt."""
+
+
+class Session:
+    """One worker's, or one store's, lines. `changes` is what they say about rows; `unknown` counts requests that may
+    have been applied; a session that is not `over` was killed, perhaps before it wrote an answer down."""
+
+    def __init__(self, number: int, of: str, findings: Findings, found: list[Change]) -> None:
+        self.number, self.worker, self.findings, self.changes = number, of == "worker", findings, found
+        self.seen: dict[str, int] = {}
+        self.lost: set[tuple[str, int]] = set()
+        self.granted: set[tuple[str, int]] = set()
+        self.started: set[tuple[str, int]] = set()
+        self.returned: dict[int, str | None] = {}
+        self.doubtful: dict[tuple[str, int], str] = {}
+        self.claims: dict[tuple[str, int], Json] = {}
+        self.refused, self.over, self.unknown = "", False, 0
+        self.fenced: list[tuple[str, int, str, int, tuple[int, int]]] = []
+        self.lines: dict[str, Callable[[Any, tuple[int, int]], None]] = {
+            "started": self._started,
+            "returned": self._returned,
+            "stopped": self._stopped,
+            "closed": self._closed,
+            "declined": self._nothing,
+            "told": self._nothing,
+        }
+
+    def take(self, line: Json, number: int) -> None:
+        """Judge one line. Raises KeyError or TypeError for one that no trace has."""
+        place = (self.number, number)
+        if "ask" in line:
+            self._answered(line["ask"], line["got"], place)
+        else:
+            ((what, body),) = line.items()
+            self.lines[what](body, place)
+
+    # --- requests and answers -------------------------------------------------------------------------------------
+
+    def _answered(self, ask: Json, got: Json, place: tuple[int, int]) -> None:
+        kind, answer = ask["is"], got["is"]
+        fence = ask.get("fence")
+        if fence is not None:
+            self._under_lease(kind, ask, fence, answer, place)
+        elif kind in ("claim_next", "claim"):
+            self._claimed_once(ask, place)
+        if answer != "succeeded":
+            self.unknown += answer == "unknown"
+            return
+        reply = got["reply"]
+        read = _READERS.get(kind)
+        found = read(ask, reply, place) if read is not None else ()
+        for change in found:
+            if change.version < self.seen.get(change.process, 0):
+                said = f"{kind} showed {change.process!r} at version {change.version} after {self.seen[change.process]}"
+                self.findings.broke("S23", said, place)
+            self.seen[change.process] = change.version
+            if change.kind == "claim":
+                self.granted.add((change.process, change.token))
+        self.findings.looked["S23"] += len(found)
+        self.changes.extend(found)
+
+    def _under_lease(self, kind: str, ask: Json, fence: Json, answer: str, place: tuple[int, int]) -> None:
+        findings, key = self.findings, (fence["process_id"], fence["token"])
+        if self.worker:
+            findings.looked["S14"] += 1
+            if key in self.lost:
+                findings.broke(
+                    "S14", f"{kind} of {key[0]!r} under token {key[1]} was sent after its loss", place
+                )
+            if kind == "complete":
+                self._reported(ask["outcome"], key, place)
+            if kind in TERMINAL:
+                self._undoubted(kind, ask, key, answer, place)
+        if answer == "fenced":
+            self.lost.add(key)
+            if kind == "complete":
+                self.fenced.append((*key, outcome_of(ask["outcome"]) or "", self.seen.get(key[0], 0), place))
+
+    def _undoubted(
+        self, kind: str, ask: Json, key: tuple[str, int], answer: str, place: tuple[int, int]
+    ) -> None:
+        """S18: a terminal write that may have been applied is only ever repeated."""
+        said = f"{kind} {outcome_of(ask['outcome']) if kind == 'complete' else ''}"
+        doubt = self.doubtful.get(key)
+        if doubt is not None:
+            self.findings.looked["S18"] += 1
+            if doubt != said:
+                what = f"{said}of {key[0]!r} followed {doubt}, which may have been applied"
+                self.findings.broke("S18", what, place)
+        if answer == "unknown":
+            self.doubtful[key] = said
+
+    def _claimed_once(self, ask: Json, place: tuple[int, int]) -> None:
+        """S18: a claim id stands for one request, whatever became of it."""
+        claim = ask["claim"]
+        known = self.claims.setdefault((claim["owner"], claim["n"]), ask)
+        self.findings.looked["S18"] += 1
+        if known != ask:
+            self.findings.broke(
+                "S18", f"claim {claim['n']} of {claim['owner']} was sent with other content", place
+            )
+
+    def _reported(self, outcome: Json, key: tuple[str, int], place: tuple[int, int]) -> None:
+        """S17: the outcome is what the handler reported, or the worker's own."""
+        self.findings.looked["S17"] += 1
+        own = outcome["is"] == "cancelled" or outcome.get("code") in MACHINES
+        said = outcome_of(outcome)
+        if not own and self.returned.get(key[1]) != said and outcome.get("code") != "result_too_large":
+            what = f"{said} of {key[0]!r} was written under token {key[1]}, whose handler did not report it"
+            self.findings.broke("S17", what, place)
+
+    # --- the worker's own lines -----------------------------------------------------------------------------------
+
+    def _started(self, body: Json, place: tuple[int, int]) -> None:
+        findings, key = self.findings, (body["process"], body["token"])
+        what = f"a handler of {key[0]!r} was started under token {key[1]}"
+        findings.looked.update(("S12", "S13", "S14", "S15"))
+        if key in self.started:
+            findings.broke("S12", f"{what} again", place)
+        if key not in self.granted:
+            findings.broke("S12", f"{what}, which no claim of this worker got", place)
+        if body["now"] >= body["not_after"]:
+            findings.broke("S13", f"{what} when its budget was spent", place)
+        if key in self.lost:
+            findings.broke("S14", f"{what} after its loss", place)
+        if self.refused:
+            findings.broke("S15", f"{what} by a worker that refused to drive: {self.refused}", place)
+        self.started.add(key)
+
+    def _returned(self, body: Json, place: tuple[int, int]) -> None:
+        self.returned[body["token"]] = outcome_of(body["outcome"])
+
+    def _stopped(self, body: Json, place: tuple[int, int]) -> None:
+        self.refused, self.over = body["refused"], True
+
+    def _closed(self, body: object, place: tuple[int, int]) -> None:
+        self.over = True
+
+    def _nothing(self, body: Json, place: tuple[int, int]) -> None:
+        """For people, and for checks of one's own."""
+
+
+# --- what each accepted request says about rows -------------------------------------------------------------------
+
+
+def _claims(ask: Json, reply: Json, place: tuple[int, int]) -> list[Change]:
+    return [c.granted(grant, place, ask["ttl"]) for grant in reply["grants"]]
+
+
+def _renew(ask: Json, reply: Json, place: tuple[int, int]) -> list[Change]:
+    return [c.fenced("renew", ask, reply, place, (ask["ttl"], reply["expires_at"], reply["cancel"]))]
+
+
+def _effect(ask: Json, reply: Json, place: tuple[int, int]) -> list[Change]:
+    value = (ask["key"], ask["fingerprint"], reply["result"])
+    return [c.fenced("record_effect", ask, reply, place, value)]
+
+
+def _emit(ask: Json, reply: Json, place: tuple[int, int]) -> list[Change]:
+    return [c.fenced("emit_event", ask, reply, place, ("h:" + ask["key"], reply["seq"]))]
+
+
+def _complete(ask: Json, reply: Json, place: tuple[int, int]) -> list[Change]:
+    value = (outcome_of(ask["outcome"]), outcome_of(reply["outcome"]))
+    return [c.fenced("complete", ask, reply, place, value)]
+
+
+def _release(ask: Json, reply: Json, place: tuple[int, int]) -> list[Change]:
+    return [c.fenced("release", ask, reply, place, outcome_of(reply["outcome"]))]
+
+
+def _register(ask: Json, reply: Json, place: tuple[int, int]) -> list[Change]:
+    registration = ask["registration"]
+    return [c.client("register", registration["id"], reply, place, registration)]
+
+
+def _append(ask: Json, reply: Json, place: tuple[int, int]) -> list[Change]:
+    return [c.client("append_event", ask["process_id"], reply, place, ("c:" + ask["key"], reply["seq"]))]
+
+
+def _cancel(ask: Json, reply: Json, place: tuple[int, int]) -> list[Change]:
+    value = (ask["reason"], outcome_of(reply["outcome"]))
+    return [c.client("request_cancel", ask["process_id"], reply, place, value)]
+
+
+def _external(ask: Json, reply: Json, place: tuple[int, int]) -> list[Change]:
+    value = (outcome_of(ask["outcome"]), outcome_of(reply["outcome"]))
+    return [c.client("complete_external", ask["process_id"], reply, place, value)]
+
+
+def _got(ask: Json, reply: Json, place: tuple[int, int]) -> list[Change]:
+    return [c.read(reply["record"], place)]
+
+
+def _listed(ask: Json, reply: Json, place: tuple[int, int]) -> list[Change]:
+    return [c.read(record, place) for record in reply["records"]]
+
+
+_READERS: dict[str, Callable[[Json, Json, tuple[int, int]], list[Change]]] = {
+    "claim_next": _claims,
+    "claim": _claims,
+    "renew": _renew,
+    "record_effect": _effect,
+    "emit_event": _emit,
+    "complete": _complete,
+    "release": _release,
+    "register": _register,
+    "append_event": _append,
+    "request_cancel": _cancel,
+    "complete_external": _external,
+    "get": _got,
+    "list": _listed,
+}

@@ -1,0 +1,149 @@
+"""Reads traces, has them judged, and says of each property whether it holds, was broken, or was not looked at."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from attrs import frozen
+
+from tenure.errors import InvalidValue
+from tenure_testing.histories.changes import Change
+from tenure_testing.histories.findings import Finding, Findings
+from tenure_testing.histories.recording import VERSION
+from tenure_testing.histories.rows import Rows, outcomes
+from tenure_testing.histories.sessions import Session
+
+PROPERTIES = tuple(f"S{number}" for number in range(1, 24))
+
+WORKERS = ("S12", "S13", "S14", "S15", "S17")
+"""What only a worker's own trace can show."""
+
+
+@frozen
+class Report:
+    """`looked` and `broken` count by property; `findings` are the first that were broken; `not_checked` says why."""
+
+    files: tuple[str, ...]
+    sessions: int
+    lines: int
+    processes: int
+    ended: int
+    looked: dict[str, int]
+    broken: dict[str, int]
+    not_checked: dict[str, str]
+    findings: tuple[Finding, ...]
+    places: tuple[str, ...]
+    missing: int
+    unexplained: int
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing that was looked at is broken."""
+        return not self.broken
+
+    def where(self, finding: Finding) -> str:
+        """The file and line of a finding."""
+        session, line = finding.place
+        return f"{self.places[session]}:{line}"
+
+
+def verify(paths: Sequence[Path]) -> Report:
+    """Judge the traces of these files together.
+
+    Raises InvalidValue for a file that cannot be read, and for a line that no trace has, with its number. A last line
+    that is cut short is left out: its writer was killed.
+    """
+    findings, changes = Findings(), list[Change]()
+    sessions, places, lines = list[Session](), list[str](), 0
+    for path in paths:
+        session: Session | None = None
+        for number, line in _lines(path):
+            lines += 1
+            try:
+                if "trace" in line:
+                    session = _session(line, len(sessions), findings, changes)
+                    sessions.append(session)
+                    places.append(str(path))
+                elif session is None:
+                    raise InvalidValue(f"{path} does not begin as a trace does")
+                else:
+                    session.take(line, number)
+            except (KeyError, TypeError, ValueError, AttributeError) as wrong:
+                if isinstance(wrong, InvalidValue):
+                    raise
+                raise InvalidValue(f"{path}:{number} is no line of a trace ({wrong!r})") from wrong
+    cut = any(not session.over for session in sessions)
+    rows = Rows(findings, math.inf if cut else sum(session.unknown for session in sessions))
+    rows.take(changes)
+    _fenced_in_vain(sessions, rows, findings)
+    missing = rows.absent
+    return Report(
+        tuple(map(str, paths)),
+        len(sessions),
+        lines,
+        len(rows.rows),
+        outcomes(rows.rows.values()),
+        dict(findings.looked),
+        dict(findings.broken),
+        _not_checked(findings, sessions, rows),
+        tuple(findings.kept),
+        tuple(places),
+        missing,
+        rows.unexplained,
+    )
+
+
+def _lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    loads = json.loads
+    try:
+        with path.open("rb") as file:
+            for number, text in enumerate(file, 1):
+                if text[-1:] != b"\n":
+                    return
+                try:
+                    line = loads(text)
+                except ValueError as wrong:
+                    raise InvalidValue(f"{path}:{number} is not JSON: {wrong}") from wrong
+                if type(line) is not dict:
+                    raise InvalidValue(f"{path}:{number} is not a JSON object")
+                yield number, line
+    except OSError as error:
+        raise InvalidValue(f"the trace {path} cannot be read: {error.strerror}") from error
+
+
+def _session(line: dict[str, Any], number: int, findings: Findings, changes: list[Change]) -> Session:
+    if line["trace"] != VERSION:
+        raise InvalidValue(f"this trace is of version {line['trace']!r}; this tenure reads version {VERSION}")
+    return Session(number, line["of"], findings, changes)
+
+
+def _fenced_in_vain(sessions: Iterable[Session], rows: Rows, findings: Findings) -> None:
+    """S11: whose outcome stands, and had been seen to stand, is answered with it and not Fenced."""
+    for session in sessions:
+        for process, token, outcome, seen, place in session.fenced:
+            row = rows.rows.get(process)
+            findings.looked["S11"] += 1
+            if row is not None and row.outcome == outcome and row.token == token and 0 < row.version <= seen:
+                said = f"complete of {process!r} under token {token} was fenced, though it ended the process"
+                findings.broke("S11", said, place)
+
+
+def _not_checked(findings: Findings, sessions: Sequence[Session], rows: Rows) -> dict[str, str]:
+    """Why a property was not looked at, or not everywhere."""
+    workers = any(session.worker for session in sessions)
+    why = {
+        number: "nothing in these traces shows it"
+        if workers or number not in WORKERS
+        else "needs workers' traces"
+        for number in PROPERTIES
+        if not findings.looked[number]
+    }
+    if rows.unexplained:
+        why["S1"] = (
+            f"{rows.unexplained} changes were made by requests that no trace has; {rows.absent} versions are missing"
+        )
+    return why
