@@ -133,6 +133,11 @@ class Driver:
         self._calls, self._loop, self._reports = [], [], []
         return box
 
+    @property
+    def under_way(self) -> int:
+        """How many calls of clients wait for an answer, or for a process to end."""
+        return len(self._pending) + len(self._retries) + len(self._waiter_of)
+
     # --- what comes in --------------------------------------------------------------------------------------------
 
     def _take(self, message: Inbound, now: Instant) -> None:
@@ -169,7 +174,7 @@ class Driver:
         if isinstance(what, Act):
             if self.router is not None:
                 self._do(self.router.asked(what.token, ask, what.request, now), now)
-        elif len(self._pending) + len(self._retries) + len(self._waiter_of) >= MAX_PENDING:
+        elif self.under_way >= MAX_PENDING:
             self._loop.append(Reply(ask, Unavailable(f"more than {MAX_PENDING} calls are under way")))
         elif isinstance(what, Submit):
             self._submit(ask, what, now)
@@ -312,8 +317,7 @@ class Driver:
             elif key in self._waiter_of:
                 self._forget_waiter(key)
                 self._loop.append(Reply(key, None))
-        live = len(self._pending) + len(self._retries) + len(self._waiter_of)
-        if len(self._timers) > 2 * live + SLACK:
+        if len(self._timers) > 2 * self.under_way + SLACK:
             self._timers = [timer for timer in self._timers if self._awaited(*timer)]
             heapify(self._timers)
         endings = self._endings

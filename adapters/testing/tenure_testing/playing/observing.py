@@ -1,0 +1,76 @@
+"""What can be seen of a world. Each method is also a place where an observer may make something happen: crash the
+worker, say, right between the commit and the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from attrs import frozen
+
+from tenure.asks import Ask
+from tenure.attempt_types import StopHandler
+from tenure.instants import StoreTime
+from tenure.process import Outcome
+from tenure.replies import Answer
+from tenure.requests import Request
+from tenure_driver.messages import Inbound, Outbox, StoreCall
+from tenure_driver.runner import Job
+
+if TYPE_CHECKING:
+    from tenure_testing.playing.host import Host
+
+
+@frozen
+class Execution:
+    """The store executed a batch, as one transaction. `sender` is None for a test's own; `sending` numbers what was
+    sent, so that one that is doubled has its number twice; `at` is the store's clock."""
+
+    sender: Host | None
+    sending: int
+    requests: tuple[Request, ...]
+    answers: tuple[Answer, ...]
+    at: StoreTime
+
+
+class Observer:
+    """Every step that somebody may want to see. All do nothing here."""
+
+    def turned(self, host: Host, inbox: Sequence[Inbound], box: Outbox) -> None:
+        """The driver made a turn; what it wants has not been done yet."""
+
+    def declined(self, host: Host, calls: Sequence[StoreCall]) -> None:
+        """The store thread dropped calls whose `not_after` had passed (S14)."""
+
+    def sending(self, host: Host, calls: Sequence[StoreCall]) -> None:
+        """A batch is about to leave the store thread."""
+
+    def sent(self, host: Host, calls: Sequence[StoreCall]) -> None:
+        """It has left, and may be executed whatever becomes of the sender."""
+
+    def executed(self, execution: Execution) -> None:
+        """The store has committed; nobody was answered yet."""
+
+    def heard(self, host: Host, calls: Sequence[StoreCall], answers: Sequence[Answer]) -> None:
+        """The store thread heard of a batch; the machine does not know yet."""
+
+    def starting(self, host: Host, job: Job) -> None:
+        """A handler is about to be started by its loop, which looks once more whether it may (S13)."""
+
+    def started(self, host: Host, job: Job) -> None:
+        """It may, and was: the handler's own code begins."""
+
+    def stopping(self, host: Host, stop: StopHandler) -> None:
+        """A handler is told to stop."""
+
+    def ended(self, host: Host, job: Job, outcome: Outcome | None) -> None:
+        """A handler ended; None: it was stopped, or never started."""
+
+    def asking(self, host: Host, ask: Ask) -> None:
+        """A handler or client asks for something."""
+
+    def replied(self, host: Host, ask: Ask) -> None:
+        """The reply to it has come back to who asked."""
+
+    def happened(self, what: str, host: Host | None) -> None:
+        """A fault, or its end, in one word: crashed, restarted, paused, doubled, …"""
