@@ -1,0 +1,37 @@
+"""The checker: every behaviour of small configurations of the shipped core, to the fixpoint, without a bound on depth.
+
+    explore(configuration) -> Explored      states, transitions, depth, what was seen, and the violation if there is one
+    measured(configuration) -> Explored     the same with seconds of CPU and MiB
+    digest(configuration) -> str            SHA-256 of the labelled transition graph
+    CONFIGURATIONS, named(NAME), GATE, LARGE
+    Violation.lines(), .path                the shortest counterexample, as text and as steps (who, what, to whom, note)
+    law_of(configuration) -> Law            all distinct (registry, request) -> (registry, answer), and their graph
+
+What is explored is whatever `tenure` modules are imported: a patched or mutated core is checked as it is. The package
+imports the core and the standard library only. Read in this order: `rows` (the law over one row), `attempts` (a
+worker), `world` (their product), `explorer` (the search), `properties` and `steps` (what must hold).
+"""
+
+from tenure_testing.checking.configuration import Configuration
+from tenure_testing.checking.configurations import CONFIGURATIONS, GATE, LARGE, law_of, named
+from tenure_testing.checking.digest import digest
+from tenure_testing.checking.explorer import Broken, Explored, Move, Violation, World, explore, explore_world
+from tenure_testing.checking.measuring import measured
+
+__all__ = [
+    "CONFIGURATIONS",
+    "GATE",
+    "LARGE",
+    "Broken",
+    "Configuration",
+    "Explored",
+    "Move",
+    "Violation",
+    "World",
+    "digest",
+    "explore",
+    "explore_world",
+    "law_of",
+    "measured",
+    "named",
+]

@@ -1,0 +1,171 @@
+"""What must hold of every step of the attempt machine: the properties that speak of workers, judged here.
+
+Each looks at one step: the state before, the event, what came of it. Opening is entered from a granted claim only and
+left by the start, and a claim's token is new (S2): so that the two halves of S12 give "at most one start a token".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from tenure import attempt_types as t
+from tenure.instants import Instant, after
+from tenure.process import Cancelled, Failure, Outcome
+from tenure.replies import Claimed, Renewed
+from tenure.requests import Claim, Complete, EmitEvent, RecordEffect, Release, Renew
+
+LOST = t.LeaseLost | t.Detached
+MUTATES = Renew | RecordEffect | EmitEvent | Complete | Release
+
+
+class Stepped(NamedTuple):
+    """One step. `fit`: the tiers that the worker is built on suffice."""
+
+    state: t.AttemptState
+    event: t.AttemptEvent
+    then: t.Step
+    fit: bool
+
+    @property
+    def sends(self) -> list[t.Send]:
+        return [said for said in self.then.commands if isinstance(said, t.Send)]
+
+    @property
+    def starts(self) -> list[t.StartHandler]:
+        return [said for said in self.then.commands if isinstance(said, t.StartHandler)]
+
+    @property
+    def flight(self) -> t.Call | None:
+        """The call whose answer the event is."""
+        flight = self.state.flight if isinstance(self.state, t.Holding) else None
+        return flight if flight is not None and getattr(self.event, "call", None) == flight.id else None
+
+
+def budget_ends(state: t.Holding) -> Instant:
+    """The local deadline, counted here from the timings themselves (CONTRACT §6)."""
+    times = state.terms.timings
+    return after(state.lease.since, times.ttl_ns - round((times.margin + times.stop_grace) * 1e9))
+
+
+def starts_once(of: Stepped) -> bool:
+    """S12."""
+    if isinstance(of.then.state, t.Opening) and not isinstance(of.state, t.Opening):
+        granted = isinstance(of.event, t.CallSucceeded) and isinstance(of.event.reply, Claimed)
+        if not (isinstance(of.state, t.Claiming) and granted):
+            return False
+    if not of.starts:
+        return True
+    return (
+        len(of.starts) == 1 and isinstance(of.state, t.Opening) and not isinstance(of.then.state, t.Opening)
+    )
+
+
+def acts_within_its_budget(of: Stepped) -> bool:
+    """S13: no start, effect or leave to act once the budget is spent."""
+    if not isinstance(of.state, t.Holding):
+        return True
+    spent = of.event.now >= budget_ends(of.state) or (isinstance(of.state, t.Stopping) and of.state.spent)
+    permitted = any(
+        isinstance(s, t.AnswerAsk) and isinstance(s.answer, t.Permitted) for s in of.then.commands
+    )
+    acts = any(isinstance(send.request, RecordEffect | EmitEvent | Renew) for send in of.sends)
+    return not (spent and (of.starts or permitted or acts))
+
+
+def is_silent_after_a_loss(of: Stepped) -> bool:
+    """S14: no further request for a lost token, what is lost stays lost, a handler is told to stop, and each request
+    carries the instant after which the store thread drops it."""
+    lost = isinstance(of.state, LOST) or (isinstance(of.event, t.CallFenced) and of.flight is not None)
+    if lost and (of.sends or not isinstance(of.then.state, LOST | t.Ended)):
+        return False
+    told = any(isinstance(said, t.StopHandler) for said in of.then.commands)
+    if isinstance(of.then.state, t.LeaseLost) and not (told or isinstance(of.state, t.LeaseLost)):
+        return False
+    holding = [state for state in (of.state, of.then.state) if isinstance(state, t.Holding)]
+    if not holding:
+        return not any(isinstance(send.request, MUTATES) for send in of.sends)
+    ends = max(budget_ends(state) for state in holding)
+    patience = holding[0].terms.timings.patience_ns
+    for send in of.sends:
+        last = after(ends, patience) if isinstance(send.request, Complete | Release) else ends
+        if send.not_after is None or send.not_after > last:
+            return False
+    return True
+
+
+def starts_only_if_fit(of: Stepped) -> bool:
+    """S15."""
+    return of.fit or not of.starts
+
+
+def reports_what_happened(of: Stepped) -> bool:
+    """S17: what is written as the outcome is what the handler reported, or was asked for, or this machine's own."""
+    outcome = _outcome(of.then.state)
+    if outcome is None or outcome == _outcome(of.state):
+        return True
+    event, state = of.event, of.state
+    if isinstance(event, t.HandlerReturned):
+        return outcome == event.outcome
+    if isinstance(outcome, Cancelled):
+        flag = getattr(event, "reason", None) if isinstance(event, t.CancelSeen) else None
+        if isinstance(state, t.Stopping):
+            stopped = isinstance(event, t.HandlerStopped) and state.why is t.StopReason.CANCEL
+            return stopped and outcome.reason == state.detail
+        if isinstance(event, t.CallSucceeded) and isinstance(event.reply, Renewed):
+            flag = event.reply.cancel
+        if isinstance(event, t.CallSucceeded) and isinstance(event.reply, Claimed):
+            flag = event.reply.grants[0].record.cancel
+        return flag is not None and outcome.reason == flag
+    if not isinstance(outcome, Failure):
+        return False
+    match outcome.code:
+        case "lost_too_often":
+            granted = event.reply if isinstance(event, t.CallSucceeded) else None
+            if not isinstance(granted, Claimed) or not isinstance(state, t.Claiming):
+                return False
+            return granted.grants[0].record.lost >= state.terms.max_lost
+        case "process_recovery_failed":
+            return isinstance(event, t.SessionFailed) and event.permanent
+        case "handler_cancelled":
+            return isinstance(event, t.HandlerStopped) and isinstance(state, t.Running)
+        case _:
+            return False
+
+
+def resolves_what_is_unknown(of: Stepped) -> bool:
+    """S18: after Unknown the same request again, as long as the attempt goes on; and a last write is never replaced."""
+    before, then = of.state, of.then.state
+    if isinstance(before, t.Claiming):
+        again = then.request if isinstance(then, t.Claiming) else before.request
+        sends = all(send.request == before.request for send in of.sends if isinstance(send.request, Claim))
+        return again == before.request and sends
+    flight = of.flight
+    if flight is None or not isinstance(of.event, t.CallUnknown) or isinstance(flight.request, Renew):
+        return True
+    last = isinstance(flight.request, Complete | Release)
+    if not isinstance(then, t.Holding):
+        return isinstance(then, t.Ended) and then.how is t.End.GAVE_UP
+    waiting = [call.request for call in (*([then.flight] if then.flight else []), *then.queue)]
+    given_up = isinstance(before, t.Completing | t.Releasing) or (isinstance(then, t.Stopping) and then.spent)
+    return flight.request in waiting[:1] or isinstance(then, LOST) or (given_up and not last)
+
+
+def _outcome(state: t.AttemptState) -> Outcome | None:
+    return state.outcome if isinstance(state, t.Completing) else None
+
+
+PROPERTIES: tuple[tuple[str, Callable[[Stepped], bool]], ...] = (
+    ("S15", starts_only_if_fit),
+    ("S12", starts_once),
+    ("S13", acts_within_its_budget),
+    ("S14", is_silent_after_a_loss),
+    ("S18", resolves_what_is_unknown),
+    ("S17", reports_what_happened),
+)
+
+
+def broken_by(state: t.AttemptState, event: t.AttemptEvent, then: t.Step, fit: bool) -> list[str]:
+    """The properties that the step breaks, in their order."""
+    of = Stepped(state, event, then, fit)
+    return [name for name, holds in PROPERTIES if not holds(of)]

@@ -1,0 +1,72 @@
+"""A path of the search in words. Blocks are sorted in a state, so names are carried along from step to step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from tenure import attempt_types as t
+from tenure_testing.checking.explorer import Move
+from tenure_testing.checking.rows import CLOCK, TICK
+
+if TYPE_CHECKING:
+    from tenure_testing.checking.world import Moved, RowWorld, State
+
+NAMES = "ABCDEF"
+
+
+def told(world: RowWorld, path: Sequence[State]) -> list[Move]:
+    """Each transition of the path: who did what, and what the world looks like after it."""
+    return [step for step, _ in walked(world, path)]
+
+
+def walked(world: RowWorld, path: Sequence[State]) -> Iterator[tuple[Move, dict[str, int]]]:
+    """The same, with each worker's block after the step."""
+    names = list(NAMES[: world.workers])
+    for old, new in pairwise(path):
+        place, move, raw = next(found for found in world.labelled(old) if _sorted(found[2]) == new)
+        actor = names[place] if place >= 0 else ""
+        order = sorted(range(len(names)), key=lambda at: raw[2 + at])
+        names = [names[at] for at in order]
+        blocks = dict(sorted(zip(names, new[2:], strict=True)))
+        yield _step(actor, move, shown(world, new, names)), blocks
+
+
+def _sorted(state: State) -> State:
+    return (*state[:2], *sorted(state[2:]))
+
+
+def _step(actor: str, move: Moved, note: str) -> Move:
+    said = move.said
+    if said.startswith("late: "):
+        return Move("the network", said, "the store", note)
+    if not actor:
+        clock = "clock" in said or "lost" in said
+        return Move("time" if clock else "a client", said, "the store", note)
+    stored = said[0].isupper()
+    return Move("the store" if stored else actor, said, actor if stored else "the store", note)
+
+
+def shown(world: RowWorld, state: State, names: Sequence[str]) -> str:
+    """Row, pool and workers in a line."""
+    record = world.rows.values[state[0]].record
+    if record is None:
+        words = ["no row"]
+    else:
+        left = f"held for {(record.expires_at - CLOCK) // TICK}" if record.held else "free"
+        words = [f"row {type(record.outcome).__name__ if record.outcome else left}, lost {record.lost}"]
+        words += ["cancel flag"] if record.cancel is not None else []
+    for number in world.pools.values[state[1]].zombies:
+        zombie = world.zombies.values[number]
+        words += [f"late {type(zombie.asked).__name__} of {RANKS[zombie.token]}"] if zombie else []
+    for name, number in sorted(zip(names, state[2:], strict=True)):
+        block = world.blocks.values[number]
+        word = type(block.attempt).__name__ if block.attempt else "idle"
+        token = f" under {RANKS[block.token]}" if isinstance(block.attempt, t.Holding) else ""
+        mail = f", {type(block.mail).__name__} on its way" if block.mail else ""
+        words.append(f"{name} {word}{token}{mail}")
+    return "; ".join(words)
+
+
+RANKS = ("no token yet", "an old token", "the row's token", "the next token")
