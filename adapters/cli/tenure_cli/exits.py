@@ -32,7 +32,7 @@ TABLE = """\b
 Exit codes:
   0    done; for `wait`: the process succeeded
   1    failed: the process failed or was cancelled, the worker crashed or left
-       handlers behind, the demo's audit does not hold
+       handlers behind, the demo's audit does not hold, a property is broken
   2    usage: an option, a URL, a payload, an import path
   3    refused: no such process, another content under the same id, ...
   4    the store cannot be reached, or cannot be used

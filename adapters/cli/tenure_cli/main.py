@@ -11,6 +11,7 @@ from tenure_cli.clients import cancel, start, wait
 from tenure_cli.demo.command import demo
 from tenure_cli.exits import TABLE, Commands
 from tenure_cli.readers import events, list_, show
+from tenure_cli.verify_trace import verify_trace
 from tenure_cli.workers import worker
 
 
@@ -23,7 +24,7 @@ def cli() -> None:
     """
 
 
-for command in (worker, start, list_, show, cancel, events, wait, demo):
+for command in (worker, start, list_, show, cancel, events, wait, demo, verify_trace):
     cli.add_command(command)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -50,6 +51,12 @@ if TYPE_CHECKING:
     help="For an outcome past the deadline.  [default: ttl]",
 )
 @click.option(
+    "--trace",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Record what the worker does, for `tenure verify-trace`.",
+)
+@click.option(
     "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info", show_default=True
 )
 @click.pass_context
@@ -68,6 +75,7 @@ def worker(
     margin: float | None,
     stop_grace: float | None,
     completion_patience: float | None,
+    trace: Path | None,
     log_level: str,
 ) -> None:
     """Run the handlers of the application MODULE:APP on the processes of a store, again and again.
@@ -92,6 +100,10 @@ def worker(
     options: Options = {"max_running": max_running, "timings": timings, "grace": grace, "profile": profile}
     if name is not None:
         options["name"] = name
+    if trace is not None:
+        from tenure_testing.histories import TraceTap
+
+        options["tap"] = ctx.with_resource(TraceTap(trace))
 
     def ready(opened: Draining) -> None:
         kinds = ", ".join(sorted(app.kinds))

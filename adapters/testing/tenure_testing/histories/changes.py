@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple, TypeAlias
 
 Json: TypeAlias = dict[str, Any]
+Outcome: TypeAlias = tuple[tuple[str, str], ...]
 
 
 class Shown(NamedTuple):
@@ -19,7 +20,7 @@ class Shown(NamedTuple):
     cancel: str | None
     claims: int
     lost: int
-    outcome: str | None
+    outcome: Outcome | None
 
 
 class Change(NamedTuple):
@@ -52,11 +53,14 @@ def shown(record: Json) -> Shown:
     )
 
 
-def outcome_of(outcome: Json | None) -> str | None:
-    """An outcome as something that can be compared and printed."""
-    if outcome is None:
-        return None
-    return " ".join(f"{key}={outcome[key]!r}" for key in sorted(outcome))
+def outcome_of(outcome: Json | None) -> Outcome | None:
+    """An outcome as something that can be compared."""
+    return None if outcome is None else tuple(sorted(outcome.items()))
+
+
+def words(outcome: Outcome | None) -> str:
+    """An outcome in words."""
+    return "nothing" if outcome is None else " ".join(f"{name}={value!r}" for name, value in outcome)
 
 
 def claim_of(claim: Json | None) -> tuple[str, int] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-from tenure_testing.histories.changes import Change, Shown
+from tenure_testing.histories.changes import Change, Outcome, Shown, words
 
 Objection: TypeAlias = tuple[tuple[str, ...], str]
 """The properties that a change breaks, and what was seen."""
@@ -24,7 +24,7 @@ class Row:
         self.token, self.held, self.expires_at = 0, False, 0
         self.cancel: str | None = None
         self.claims = self.lost = self.version = self.at = self.absent = 0
-        self.outcome: str | None = None
+        self.outcome: Outcome | None = None
         self.keys: dict[str, Any] = {}
         self.whole = True
 
@@ -56,7 +56,7 @@ def _claim(row: Row | None, change: Change, newest: int) -> Objection | None:
     if row is None:
         return ("S3",), "was granted, and nobody registered it"
     if row.outcome is not None:
-        return ("S3", "S7"), f"was granted after it ended by {row.outcome}"
+        return ("S3", "S7"), f"was granted after it ended by {words(row.outcome)}"
     if row.token == change.token:
         return ("S10",), "is a replay at a version of its own"
     if row.whole and row.held and change.at < row.expires_at:
@@ -84,14 +84,14 @@ def _fence(row: Row | None, change: Change, number: str = "") -> Objection | Non
     """S4, S7: what every write under a lease needs; `number` is the property of this one."""
     more = (number,) if number else ()
     if row is None:
-        return ("S4", *more), "was accepted, and there is no such row"
+        return (*more, "S4"), "was accepted, and there is no such row"
     if row.outcome is not None:
-        return ("S6", "S7") if change.kind == "complete" else ("S7", *more), (
-            f"was accepted after it ended by {row.outcome}"
+        return ("S6", "S7") if change.kind == "complete" else (*more, "S7"), (
+            f"was accepted after it ended by {words(row.outcome)}"
         )
     if not row.held or row.token != change.token or row.claim != change.claim:
         held = f"token {row.token} of {row.claim} holds it" if row.held else "nobody holds it"
-        return ("S4", *more), f"was accepted under token {change.token} of {change.claim}, and {held}"
+        return (*more, "S4"), f"was accepted under token {change.token} of {change.claim}, and {held}"
     return None
 
 
@@ -130,7 +130,7 @@ def _complete(row: Row | None, change: Change, newest: int) -> Objection | None:
     asked, answered = change.value
     objection = _fence(row, change)
     if objection is None and asked != answered:
-        return ("S11",), f"was asked for {asked} and answered {answered}"
+        return ("S11",), f"was asked for {words(asked)} and answered {words(answered)}"
     return objection
 
 
@@ -138,7 +138,7 @@ def _release(row: Row | None, change: Change, newest: int) -> Objection | None:
     """S8, S16."""
     objection = _fence(row, change, "S8")
     if objection is None and row is not None and row.whole and (row.cancel is None) != (change.value is None):
-        return ("S16",), f"ended with {change.value}, and the cancel flag was {row.cancel!r}"
+        return ("S16",), f"ended with {words(change.value)}, and the cancel flag was {row.cancel!r}"
     return objection
 
 
@@ -154,7 +154,7 @@ def _append_event(row: Row | None, change: Change, newest: int) -> Objection | N
     if row is None:
         return ("S4",), "was accepted, and there is no such row"
     if row.outcome is not None:
-        return ("S7",), f"was accepted after it ended by {row.outcome}"
+        return ("S7",), f"was accepted after it ended by {words(row.outcome)}"
     return (("S10",), "changed a row in which its key was recorded") if change.value[0] in row.keys else None
 
 
@@ -164,14 +164,14 @@ def _request_cancel(row: Row | None, change: Change, newest: int) -> Objection |
     if row is None:
         return ("S16",), "was accepted, and there is no such row"
     if row.outcome is not None:
-        return ("S7", "S16"), f"changed it after it ended by {row.outcome}"
+        return ("S7", "S16"), f"changed it after it ended by {words(row.outcome)}"
     if not row.whole:
         return None
     live = row.held and change.at < row.expires_at
     if live and row.cancel is not None:
         return ("S16",), "changed a row that had its flag"
     if live == (outcome is not None):
-        return ("S16",), f"ended it by {outcome}, and its lease {'lived' if live else 'did not live'}"
+        return ("S16",), f"ended it by {words(outcome)}, and its lease {'lived' if live else 'did not live'}"
     return None
 
 
@@ -181,8 +181,12 @@ def _complete_external(row: Row | None, change: Change, newest: int) -> Objectio
     if row is None:
         return ("S4",), "was accepted, and there is no such row"
     if row.outcome is not None:
-        return ("S6", "S7"), f"was accepted after it ended by {row.outcome}"
-    return (("S11",), f"was asked for {asked} and answered {answered}") if asked != answered else None
+        return ("S6", "S7"), f"was accepted after it ended by {words(row.outcome)}"
+    return (
+        (("S11",), f"was asked for {words(asked)} and answered {words(answered)}")
+        if asked != answered
+        else None
+    )
 
 
 RULES: dict[str, Callable[[Row | None, Change, int], Objection | None]] = {

@@ -62,7 +62,8 @@ class Trace:
 
 
 class TraceTap(Tap):
-    """Records one worker, or one client. `then` is a tap that sees everything after it was written."""
+    """Records one worker. A block that is closed after the worker's; `then` is a tap that sees everything after it was
+    written."""
 
     def __init__(self, path: Path, then: Tap | None = None) -> None:
         self._trace, self._then = Trace(path, "worker"), then or Tap()
@@ -85,8 +86,14 @@ class TraceTap(Tap):
         self._then.turned(inbox, now, box)
 
     def close(self) -> None:
-        """Close the file; the worker must be over."""
+        """Close the file; the worker must be over. Repeatable."""
         self._trace.close()
+
+    def __enter__(self) -> TraceTap:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self.close()
 
 
 class RecordingStore:

@@ -9,11 +9,12 @@ missing before it: each of them may explain one such row, which is then taken as
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from itertools import groupby
 from operator import attrgetter
 
-from tenure_testing.histories.changes import Change, Shown
+from tenure_testing.histories.changes import Change, Shown, words
 from tenure_testing.histories.findings import Findings
 from tenure_testing.histories.law import (
     EFFECTS,
@@ -26,15 +27,18 @@ from tenure_testing.histories.law import (
     take_as_shown,
 )
 
+WHOLE = ("claim", "read", "register")
+"""What shows, or makes, a whole row."""
+
 
 class Rows:
-    """The pass over all changes. `unexplained`: rows that were taken as they were shown, since a request that nobody
-    recorded must have changed them; `doubts`: how many such requests there may be besides those whose versions are
-    missing."""
+    """The pass over all changes. `unexplained`: how often a row was taken as it was shown, since a request that nobody
+    recorded must have changed it; `seen` of these at a version that only a replay or a read has."""
 
-    def __init__(self, findings: Findings, doubts: float) -> None:
-        self.findings, self.rows, self.doubts = findings, dict[str, Row](), doubts
+    def __init__(self, findings: Findings) -> None:
+        self.findings, self.rows, self.seen = findings, dict[str, Row](), 0
         self.token = self.unexplained = self.absent = 0
+        self.applied = Counter[str]()
 
     def take(self, changes: list[Change]) -> None:
         """Judge all of them; they are sorted here, which costs little since each session is in order already."""
@@ -42,11 +46,14 @@ class Rows:
         for rank, (version, group) in enumerate(groupby(changes, key=attrgetter("version")), 1):
             self.absent = version - rank
             self._version(version, [*group])
+        looked = self.findings.looked
+        looked["S22"] += len({change.version for change in changes})
+        for kind, times in self.applied.items():
+            for number in JUDGED[kind]:
+                looked[number] += times
 
     def _version(self, version: int, group: list[Change]) -> None:
         process = group[0].process
-        looked = self.findings.looked
-        looked["S22"] += 1
         if len(group) > 1:
             others = [change for change in group if change.process != process]
             for change in others:
@@ -68,19 +75,22 @@ class Rows:
             row = self._applied(row, made)
         else:
             row = self._unexplained(row, group, objections)
-        row.version, row.absent = version, self.absent
-        for change in group:
-            if change is not made:
-                self._shows(row, change)
+        row.version = version
+        if len(group) > 1 or made is None:
+            for change in group:
+                if change is not made:
+                    self._shows(row, change)
+        if any(change.kind in WHOLE for change in group):
+            row.absent = self.absent
 
     def _applied(self, row: Row | None, change: Change) -> Row:
-        looked, kind = self.findings.looked, change.kind
-        looked.update(JUDGED[kind])
+        kind = change.kind
+        self.applied[kind] += 1
         if row is None or kind == "register":
             row = self.rows[change.process] = Row()
         if change.at < row.at and row.whole:
-            said = f"{kind} of {change.process!r} at {change.at} ms, after its row was changed at {row.at} ms"
-            self.findings.broke("S1", said, change.place)
+            what = f"{kind} of {change.process!r} at {change.at} ms, after its row was changed at {row.at} ms"
+            self.findings.broke("S1", what, change.place)
         row.at = change.at
         EFFECTS[kind](row, change)
         if kind == "claim":
@@ -91,13 +101,10 @@ class Rows:
         self, row: Row | None, group: list[Change], objections: list[tuple[Change, Objection]]
     ) -> Row:
         """No request that was recorded made this version of the row."""
-        since = row.absent if row is not None else 0
-        hidden = self.absent > since or (
-            row is not None and any(replayable(row, made) for made, _ in objections)
-        )
-        if not objections or (hidden and self.unexplained < self.absent + self.doubts):
+        if not objections or any(row is not None and replayable(row, change) for change, _ in objections):
             self.unexplained += 1
-        else:
+            self.seen += 1
+        elif not self._hidden(row):
             change, (numbers, said) = objections[0]
             for number in numbers:
                 self.findings.broke(number, f"{change.kind} of {change.process!r} {said}", change.place)
@@ -108,23 +115,36 @@ class Rows:
             self.token = max(self.token, change.token)
         return row
 
+    def _hidden(self, row: Row | None) -> bool:
+        """Whether a request that nobody recorded may have changed the row since it was last seen whole; then that is
+        counted."""
+        missing = self.absent > (row.absent if row is not None else 0)
+        hidden = missing and self.unexplained - self.seen < self.absent
+        self.unexplained += hidden
+        return hidden
+
     def _shows(self, row: Row, change: Change) -> None:
         """A replay, or a read, at a version that is known: it shows the row as it is."""
         findings, place, what = self.findings, change.place, f"{change.kind} of {change.process!r}"
-        findings.looked.update(("S1", "S21") if change.kind == "read" else ("S10",))
+        for number in ("S21", "S1") if change.kind == "read" else ("S10",):
+            findings.looked[number] += 1
         if change.kind in ("read", "claim"):
             seen: Shown = change.value if change.kind == "read" else change.value[1]
             known = Shown(row.token, row.held, row.expires_at, row.cancel, row.claims, row.lost, row.outcome)
-            if row.whole and seen != known:
+            if row.whole and seen != known and self._hidden(row):
+                row.whole = False
+            elif row.whole and seen != known:
                 said = f"{what} shows {differences(known, seen)} at version {change.version}"
-                for number in ("S1", "S21") if change.kind == "read" else ("S10",):
+                for number in ("S21", "S1") if change.kind == "read" else ("S10",):
                     findings.broke(number, said, place)
             if not row.whole:
                 take_as_shown(row, change)
         elif change.kind == "complete":
             findings.looked["S11"] += 1
             if row.outcome != change.value[1]:
-                findings.broke("S11", f"{what} was answered with another outcome than {row.outcome}", place)
+                findings.broke(
+                    "S11", f"{what} was answered with another outcome than {words(row.outcome)}", place
+                )
         elif change.kind in ("record_effect", "emit_event", "append_event"):
             recorded = row.keys.get(change.value[0])
             if row.whole and recorded is not None and recorded != change.value[1:]:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tenure_testing.histories import changes as c
-from tenure_testing.histories.changes import Change, Json, outcome_of
+from tenure_testing.histories.changes import Change, Json, Outcome, outcome_of, words
 from tenure_testing.histories.findings import Findings
 
 MACHINES = ("process_recovery_failed", "lost_too_often", "handler_cancelled", "max_run_exceeded")
@@ -21,8 +21,7 @@ TERMINAL = ("complete", "release")
 
 
 class Session:
-    """One worker's, or one store's, lines. `changes` is what they say about rows; `unknown` counts requests that may
-    have been applied; a session that is not `over` was killed, perhaps before it wrote an answer down."""
+    """One worker's, or one store's, lines. `changes` is what they say about rows."""
 
     def __init__(self, number: int, of: str, findings: Findings, found: list[Change]) -> None:
         self.number, self.worker, self.findings, self.changes = number, of == "worker", findings, found
@@ -30,16 +29,16 @@ class Session:
         self.lost: set[tuple[str, int]] = set()
         self.granted: set[tuple[str, int]] = set()
         self.started: set[tuple[str, int]] = set()
-        self.returned: dict[int, str | None] = {}
+        self.returned: dict[int, Outcome | None] = {}
         self.doubtful: dict[tuple[str, int], str] = {}
         self.claims: dict[tuple[str, int], Json] = {}
-        self.refused, self.over, self.unknown = "", False, 0
-        self.fenced: list[tuple[str, int, str, int, tuple[int, int]]] = []
+        self.refused = ""
+        self.fenced: list[tuple[str, int, Outcome | None, int, tuple[int, int]]] = []
         self.lines: dict[str, Callable[[Any, tuple[int, int]], None]] = {
             "started": self._started,
             "returned": self._returned,
             "stopped": self._stopped,
-            "closed": self._closed,
+            "closed": self._nothing,
             "declined": self._nothing,
             "told": self._nothing,
         }
@@ -63,7 +62,6 @@ class Session:
         elif kind in ("claim_next", "claim"):
             self._claimed_once(ask, place)
         if answer != "succeeded":
-            self.unknown += answer == "unknown"
             return
         reply = got["reply"]
         read = _READERS.get(kind)
@@ -93,21 +91,21 @@ class Session:
         if answer == "fenced":
             self.lost.add(key)
             if kind == "complete":
-                self.fenced.append((*key, outcome_of(ask["outcome"]) or "", self.seen.get(key[0], 0), place))
+                self.fenced.append((*key, outcome_of(ask["outcome"]), self.seen.get(key[0], 0), place))
 
     def _undoubted(
         self, kind: str, ask: Json, key: tuple[str, int], answer: str, place: tuple[int, int]
     ) -> None:
         """S18: a terminal write that may have been applied is only ever repeated."""
-        said = f"{kind} {outcome_of(ask['outcome']) if kind == 'complete' else ''}"
+        sent = f"complete with {words(outcome_of(ask['outcome']))}" if kind == "complete" else kind
         doubt = self.doubtful.get(key)
         if doubt is not None:
             self.findings.looked["S18"] += 1
-            if doubt != said:
-                what = f"{said}of {key[0]!r} followed {doubt}, which may have been applied"
+            if doubt != sent:
+                what = f"{sent} of {key[0]!r} followed {doubt}, which may have been applied"
                 self.findings.broke("S18", what, place)
         if answer == "unknown":
-            self.doubtful[key] = said
+            self.doubtful[key] = sent
 
     def _claimed_once(self, ask: Json, place: tuple[int, int]) -> None:
         """S18: a claim id stands for one request, whatever became of it."""
@@ -125,7 +123,7 @@ class Session:
         own = outcome["is"] == "cancelled" or outcome.get("code") in MACHINES
         said = outcome_of(outcome)
         if not own and self.returned.get(key[1]) != said and outcome.get("code") != "result_too_large":
-            what = f"{said} of {key[0]!r} was written under token {key[1]}, whose handler did not report it"
+            what = f"{words(said)} of {key[0]!r} was written under token {key[1]}, whose handler did not report it"
             self.findings.broke("S17", what, place)
 
     # --- the worker's own lines -----------------------------------------------------------------------------------
@@ -133,7 +131,8 @@ class Session:
     def _started(self, body: Json, place: tuple[int, int]) -> None:
         findings, key = self.findings, (body["process"], body["token"])
         what = f"a handler of {key[0]!r} was started under token {key[1]}"
-        findings.looked.update(("S12", "S13", "S14", "S15"))
+        for number in ("S12", "S13", "S14", "S15"):
+            findings.looked[number] += 1
         if key in self.started:
             findings.broke("S12", f"{what} again", place)
         if key not in self.granted:
@@ -150,10 +149,7 @@ class Session:
         self.returned[body["token"]] = outcome_of(body["outcome"])
 
     def _stopped(self, body: Json, place: tuple[int, int]) -> None:
-        self.refused, self.over = body["refused"], True
-
-    def _closed(self, body: object, place: tuple[int, int]) -> None:
-        self.over = True
+        self.refused = body["refused"]
 
     def _nothing(self, body: Json, place: tuple[int, int]) -> None:
         """For people, and for checks of one's own."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -69,15 +68,16 @@ def verify(paths: Sequence[Path]) -> Report:
                     sessions.append(session)
                     places.append(str(path))
                 elif session is None:
-                    raise InvalidValue(f"{path} does not begin as a trace does")
+                    break
                 else:
                     session.take(line, number)
             except (KeyError, TypeError, ValueError, AttributeError) as wrong:
                 if isinstance(wrong, InvalidValue):
                     raise
                 raise InvalidValue(f"{path}:{number} is no line of a trace ({wrong!r})") from wrong
-    cut = any(not session.over for session in sessions)
-    rows = Rows(findings, math.inf if cut else sum(session.unknown for session in sessions))
+        if session is None:
+            raise InvalidValue(f"{path} does not begin as a trace does")
+    rows = Rows(findings)
     rows.take(changes)
     _fenced_in_vain(sessions, rows, findings)
     missing = rows.absent
@@ -98,21 +98,23 @@ def verify(paths: Sequence[Path]) -> Report:
 
 
 def _lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    loads = json.loads
+    decode = json.JSONDecoder().raw_decode
     try:
-        with path.open("rb") as file:
+        with path.open(encoding="utf-8", newline="\n") as file:
             for number, text in enumerate(file, 1):
-                if text[-1:] != b"\n":
+                if text[-1] != "\n":
                     return
                 try:
-                    line = loads(text)
+                    line, end = decode(text)
                 except ValueError as wrong:
                     raise InvalidValue(f"{path}:{number} is not JSON: {wrong}") from wrong
-                if type(line) is not dict:
-                    raise InvalidValue(f"{path}:{number} is not a JSON object")
+                if type(line) is not dict or end < len(text) - 1:
+                    raise InvalidValue(f"{path}:{number} is not one JSON object")
                 yield number, line
     except OSError as error:
         raise InvalidValue(f"the trace {path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise InvalidValue(f"the trace {path} is not in UTF-8") from error
 
 
 def _session(line: dict[str, Any], number: int, findings: Findings, changes: list[Change]) -> Session:
