@@ -1,0 +1,6 @@
+"""Machines for Hypothesis, to be subclassed: a store beside the reference model, a handler among faults."""
+
+from tenure_testing.stateful.judge import Broken
+from tenure_testing.stateful.registry_machine import RegistryMachine
+
+__all__ = ["Broken", "RegistryMachine"]
