@@ -64,6 +64,10 @@ class Host(Protocol):
     def reopen(self, clock: Clock) -> ProcessRegistry:
         """The store made last, which was closed. Raises Unable."""
 
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of what the host itself keeps."""
+
 
 @define
 class MemoryHost:
@@ -84,42 +88,53 @@ class MemoryHost:
     def reopen(self, clock: Clock) -> ProcessRegistry:
         raise Unable("a store in memory cannot be opened again")
 
+    def close(self) -> None:
+        """Nothing is kept."""
+
 
 @define
 class SqliteHost:
-    """`sqlite:`, each store in a new file of the folder."""
+    """`sqlite:`, in one file of the folder, emptied for each new store: a schema is made once.
+
+    Our own connection stays open in between, so that no store's closing is the last, which would rewrite the file.
+    """
 
     folder: Path
     name: str = "sqlite:"
     can: tuple[Ability, ...] = (*ALWAYS, Ability.LOAD, Ability.REOPEN)
-    _made: int = 0
     _limits: Limits = field(factory=Limits)
+    _link: sqlite3.Connection | None = None
 
     def new(self, limits: Limits, clock: Clock) -> ProcessRegistry:
-        self._file().unlink(missing_ok=True)
-        self._made += 1
-        self._limits = limits
-        return self.reopen(clock)
+        return self.load(Snapshot(limits=limits), clock)
 
     def load(self, state: Snapshot, clock: Clock) -> ProcessRegistry:
-        self.new(state.limits, clock).close()  # which makes the schema
-        link = sqlite3.connect(self._file(), isolation_level=None)
-        try:
-            link.execute("BEGIN IMMEDIATE")
-            tables = SqliteTables(link, state.limits)
-            tables.load((), reading=False)
-            fill(tables, state)
-            tables.flush()
-            link.execute("COMMIT")
-        finally:
-            link.close()
+        self._limits = state.limits
+        if self._link is None:
+            self.reopen(clock).close()  # which makes the schema
+            self._link = sqlite3.connect(self._file(), isolation_level=None)
+            self._link.execute("PRAGMA synchronous = OFF")
+        self._link.execute("BEGIN IMMEDIATE")
+        for table in ("processes", "inputs", "events", "effects", "claims", "fence_log"):
+            self._link.execute(f"DELETE FROM {table}")
+        self._link.execute("UPDATE meta SET number = 0, work = 0, latest = 0, fenced = 0")
+        tables = SqliteTables(self._link, state.limits)
+        tables.load((), reading=False)
+        fill(tables, state)
+        tables.flush()
+        self._link.execute("COMMIT")
         return self.reopen(clock)
 
     def reopen(self, clock: Clock) -> ProcessRegistry:
         return open_sqlite(f"sqlite:///{self._file()}", clock=clock, limits=self._limits, gap=0)
 
+    def close(self) -> None:
+        if self._link is not None:
+            self._link.close()
+            self._link = None
+
     def _file(self) -> Path:
-        return self.folder / f"store-{self._made}.db"
+        return self.folder / "store.db"
 
 
 @define
@@ -160,6 +175,9 @@ class UrlHost:
 
     def reopen(self, clock: Clock) -> ProcessRegistry:
         return self._opener(self.url.replace("{n}", str(self._made)), clock=clock, limits=self._limits)
+
+    def close(self) -> None:
+        """Nothing is kept."""
 
 
 def host_of(url: str, folder: Path) -> Host:

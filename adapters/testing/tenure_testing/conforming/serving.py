@@ -59,14 +59,18 @@ class Server:
         return Done()
 
     def close(self) -> None:
-        """Let go of the store."""
+        """Let go of the store and of its host."""
+        self._leave()
+        self.host.close()
+
+    def _replace(self, make: Callable[[], ProcessRegistry]) -> None:
+        self._leave()
+        self._store = make()
+
+    def _leave(self) -> None:
         if self._store is not None:
             self._store.close()
             self._store = None
-
-    def _replace(self, make: Callable[[], ProcessRegistry]) -> None:
-        self.close()
-        self._store = make()
 
 
 def serve(host: Host, lines: Iterable[str], write: Callable[[str], object]) -> None:
