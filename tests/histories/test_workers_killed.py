@@ -34,9 +34,7 @@ def started(trace: Path) -> int:
     return trace.read_text().count('{"started":') if trace.exists() else 0
 
 
-def test_workers_that_lose_their_processes_leave_traces_that_hold(
-    how: signal.Signals, tmp_path: Path
-) -> None:
+def test_a_worker_that_is_killed_leaves_a_trace_that_holds(tmp_path: Path) -> None:
     """S1-S23 on what was recorded: the second worker takes everything over."""
     module(tmp_path, "app", [APP])
     store = f"sqlite:///{tmp_path}/jobs.db"
