@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from itertools import count
 
 from tenure.canonical import Json, canonical
+from tenure.instants import Instant
 from tenure.process import Cancelled, ClaimId, Failure, Fence, Registration, Success, Work
+from tenure.replies import Fenced, Unavailable
 from tenure.requests import (
     AppendEvent,
     ClaimFilter,
@@ -21,7 +23,17 @@ from tenure.requests import (
     Request,
     RequestCancel,
 )
-from tenure_driver.batches import FENCED, MAX_BYTES, MAX_COUNT, Batches, size_of
+from tenure_driver.batches import (
+    CLAIMS,
+    FENCED,
+    MAX_BYTES,
+    MAX_COUNT,
+    MAX_LOST,
+    RENEWALS,
+    TOO_LATE,
+    Batches,
+    size_of,
+)
 from tenure_driver.messages import StoreCall
 
 FENCE = Fence("a", ClaimId("w", 1), 1)
@@ -114,3 +126,37 @@ def test_a_class_that_failed_twice_goes_out_in_ever_smaller_batches() -> None:
     assert again is not None
     assert len(again[1]) == MAX_COUNT
     assert len(formed(Batches(), *[REGISTER] * MAX_COUNT)) == 1
+
+
+def test_what_is_too_late_does_not_leave() -> None:
+    batches = Batches()
+    early, late, reading = (
+        StoreCall(1, RENEW, Instant(6)),
+        StoreCall(2, RENEW, Instant(5)),
+        StoreCall(3, READ, None),
+    )
+    assert batches.leaving([early, late, reading], Instant(6)) == ([early, reading], [(late, TOO_LATE)])
+
+
+def test_what_waits_under_a_lost_lease_does_not_leave() -> None:
+    """S14: sent again since its answer was late, it was still waiting when that answer came, and was Fenced."""
+    batches, other = Batches(), Renew(Fence("b", ClaimId("w", 2), 2), 1)
+    first, again = StoreCall(1, RENEW, Instant(9)), StoreCall(2, COMPLETE, Instant(9))
+    another = StoreCall(3, other, Instant(9))
+    batches.heard(RENEWALS, [first, another], [Fenced(), Unavailable()])
+    assert batches.leaving([again, another], Instant(1)) == ([another], [(again, Fenced())])
+
+
+def test_lost_leases_are_forgotten_in_the_end() -> None:
+    batches = Batches()
+    calls = [StoreCall(n, Renew(Fence("a", ClaimId("w", n), n), 1), Instant(9)) for n in range(MAX_LOST + 1)]
+    batches.heard(RENEWALS, calls, [Fenced()] * len(calls))
+    kept, dropped = batches.leaving(calls, Instant(1))
+    assert (kept, len(dropped)) == (calls[:1], MAX_LOST)
+
+
+def test_a_claim_that_was_superseded_loses_no_lease() -> None:
+    batches = Batches()
+    batches.heard(CLAIMS, [call(CLAIM)], [Fenced()])
+    again = StoreCall(1, RENEW, Instant(9))
+    assert batches.leaving([again], Instant(1)) == ([again], [])

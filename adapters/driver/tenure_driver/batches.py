@@ -5,11 +5,11 @@ breaks its transaction ends up alone."""
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from tenure.instants import Instant
 from tenure.process import Failure, Success
-from tenure.replies import Unavailable
+from tenure.replies import Answer, Fenced, Unavailable
 from tenure.requests import (
     AppendEvent,
     Claim,
@@ -50,28 +50,23 @@ _CLASS: dict[type, int] = {
 _KIND_ORDER: dict[type, int] = {Complete: 0, Release: 1, RecordEffect: 2, EmitEvent: 3}
 
 
-def timely(batch: Iterable[StoreCall], now: Instant) -> tuple[list[StoreCall], list[StoreCall]]:
-    """What may still be executed, and what is dropped because its `not_after` has passed: right before the batch is
-    executed, whatever waited in between (S14)."""
-    kept: list[StoreCall] = []
-    late: list[StoreCall] = []
-    for call in batch:
-        (kept if call.not_after is None or now <= call.not_after else late).append(call)
-    return kept, late
-
-
 TOO_LATE = Unavailable("its time was over before it was executed")
-"""The answer to what was dropped."""
+"""The answer to what is dropped since its `not_after` has passed."""
+
+MAX_LOST = 10_000
+"""Lost leases that are remembered, the newest."""
 
 
 class Batches:
-    """What waits for the store, and which classes failed of late. One batch of each class in turn, so that none
-    starves; but renewals that came meanwhile never wait for more than the one batch that is being executed."""
+    """What waits for the store, which classes failed of late, and which leases are lost. One batch of each class in
+    turn, so that none starves; but renewals that came meanwhile never wait for more than the one batch that is being
+    executed."""
 
     def __init__(self) -> None:
         self._waiting: tuple[deque[StoreCall], ...] = (deque(), deque(), deque(), deque(), deque())
         self._failed = [0] * 5
         self._turn = RENEWALS
+        self._lost: dict[int, None] = {}
 
     def add(self, calls: Iterable[StoreCall]) -> None:
         """More that waits."""
@@ -102,6 +97,34 @@ class Batches:
             batch.sort(key=lambda call: _KIND_ORDER[type(call.request)])
         return batch
 
+    def leaving(
+        self, batch: Iterable[StoreCall], now: Instant
+    ) -> tuple[list[StoreCall], list[tuple[StoreCall, Answer]]]:
+        """What of the batch may leave, looked at right before it does; and what is dropped, with its answer (S14): its
+        `not_after` has passed, whatever it waited for, or its lease was lost by an answer that came meanwhile."""
+        kept: list[StoreCall] = []
+        dropped: list[tuple[StoreCall, Answer]] = []
+        for call in batch:
+            if call.not_after is None:
+                kept.append(call)
+            elif now > call.not_after:
+                dropped.append((call, TOO_LATE))
+            elif self._lost and _token(call) in self._lost:
+                dropped.append((call, Fenced()))
+            else:
+                kept.append(call)
+        return kept, dropped
+
+    def heard(self, kind: int, calls: Iterable[StoreCall], answers: Sequence[Answer]) -> None:
+        """The store's answers to what left of a batch."""
+        for call, answer in zip(calls, answers, strict=True):
+            token = _token(call) if isinstance(answer, Fenced) else None
+            if token is not None:
+                self._lost[token] = None
+                if len(self._lost) > MAX_LOST:
+                    del self._lost[next(iter(self._lost))]
+        self.done(kind, bool(answers) and all(isinstance(answer, Unavailable) for answer in answers))
+
     def done(self, kind: int, failed: bool) -> None:
         """Whether the batch failed as a whole."""
         self._failed[kind] = self._failed[kind] + 1 if failed else 0
@@ -111,6 +134,11 @@ class Batches:
             return 1
         failed = self._failed[kind]
         return MAX_COUNT if failed < 2 else max(1, MAX_COUNT >> min(failed - 1, 10))
+
+
+def _token(call: StoreCall) -> int | None:
+    fence = getattr(call.request, "fence", None)
+    return None if fence is None else fence.token
 
 
 def size_of(request: Request) -> int:

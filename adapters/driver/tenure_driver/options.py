@@ -40,7 +40,7 @@ class Tap:
         """The store answered."""
 
     def declined(self, request: Request) -> None:
-        """The worker dropped a write by itself: its `not_after` had passed (S14)."""
+        """The worker dropped a write by itself: its `not_after` had passed, or its lease was lost meanwhile (S14)."""
 
     def turned(self, inbox: Sequence[Inbound], now: Instant, box: Outbox) -> None:
         """The machines made a turn; nothing of `box` has been done yet."""

@@ -18,11 +18,11 @@ from collections.abc import Callable, Sequence
 from tenure.attempt_types import Report
 from tenure.errors import ForkedProcess, TenureError
 from tenure.instants import NANOS_PER_SECOND, Instant
-from tenure.replies import Answer, Unavailable
+from tenure.replies import Answer
 from tenure.stores import Cursor, ProcessRegistry
 from tenure.timings import nanos
 from tenure.worker_types import WorkerTerms
-from tenure_driver.batches import TOO_LATE, Batches, timely
+from tenure_driver.batches import Batches
 from tenure_driver.clocks import local_now
 from tenure_driver.messages import Answered, Changed, Failed, Inbound, Loopward, Quit, StoreCall
 from tenure_driver.options import Tap
@@ -163,7 +163,7 @@ class Threads:
             formed = batches.next()
             if formed is not None:
                 kind, batch = formed
-                batches.done(kind, self._run(batch))
+                self._run(batches, kind, batch)
             try:
                 more = self._calls.get() if formed is None else self._calls.get_nowait()
                 while more is not None:
@@ -173,14 +173,14 @@ class Threads:
             except queue.Empty:
                 pass
 
-    def _run(self, batch: list[StoreCall]) -> bool:
-        """Execute one batch and post its answers; whether all of it failed. What is too late is dropped (S14)."""
-        kept, late = timely(batch, local_now())
+    def _run(self, batches: Batches, kind: int, batch: list[StoreCall]) -> None:
+        """Execute one batch and post its answers. What may not leave any more is dropped (S14)."""
+        kept, dropped = batches.leaving(batch, local_now())
         answers: list[tuple[int, Answer]] = []
-        for call in late:
+        for call, answer in dropped:
             self._tap.declined(call.request)
-            answers.append((call.id, TOO_LATE))
-        failed = False
+            answers.append((call.id, answer))
+        got: Sequence[Answer] = ()
         if kept:
             requests = [call.request for call in kept]
             self._tap.before_transaction(requests)
@@ -188,9 +188,8 @@ class Threads:
             for call, answer in zip(kept, got, strict=True):
                 self._tap.answered(call.request, answer)
                 answers.append((call.id, answer))
-            failed = all(isinstance(answer, Unavailable) for answer in got)
+        batches.heard(kind, kept, got)
         self._inbox.put(Answered(tuple(answers)))
-        return failed
 
     def _feed(self) -> None:
         cursor = Cursor()

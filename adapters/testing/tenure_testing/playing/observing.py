@@ -10,7 +10,7 @@ from attrs import frozen
 
 from tenure.asks import Ask
 from tenure.attempt_types import StopHandler
-from tenure.instants import StoreTime
+from tenure.instants import Instant, StoreTime
 from tenure.process import Outcome
 from tenure.replies import Answer
 from tenure.requests import Request
@@ -24,13 +24,15 @@ if TYPE_CHECKING:
 @frozen
 class Execution:
     """The store executed a batch, as one transaction. `sender` is None for a test's own; `sending` numbers what was
-    sent, so that one that is doubled has its number twice; `at` is the store's clock."""
+    sent, so that one that is doubled has its number twice; `sent_at` is the sender's clock when it left; `at` is the
+    store's clock."""
 
     sender: Host | None
     sending: int
     requests: tuple[Request, ...]
     answers: tuple[Answer, ...]
     at: StoreTime
+    sent_at: Instant | None = None
 
 
 class Observer:
@@ -40,7 +42,7 @@ class Observer:
         """The driver made a turn; what it wants has not been done yet."""
 
     def declined(self, host: Host, calls: Sequence[StoreCall]) -> None:
-        """The store thread dropped calls whose `not_after` had passed (S14)."""
+        """The store thread dropped calls whose time was over, or whose lease was lost meanwhile (S14)."""
 
     def sending(self, host: Host, calls: Sequence[StoreCall]) -> None:
         """A batch is about to leave the store thread."""

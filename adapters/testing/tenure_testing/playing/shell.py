@@ -12,12 +12,12 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from tenure.instants import Instant
-from tenure.replies import Answer, Unavailable
+from tenure.replies import Answer
 from tenure.requests import Request
 from tenure.stores import Cursor, ProcessRegistry
 from tenure.timings import nanos
 from tenure.worker_types import WorkerTerms
-from tenure_driver.batches import TOO_LATE, Batches, timely
+from tenure_driver.batches import Batches
 from tenure_driver.messages import Answered, Changed, Inbound, Loopward, StoreCall
 from tenure_driver.options import Tap
 from tenure_driver.turn import Driver
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 class Sending:
     """A batch on its way. `answers` are those of its first execution."""
 
-    def __init__(self, number: int, host: Host, requests: tuple[Request, ...]) -> None:
-        self.number, self.host, self.requests = number, host, requests
+    def __init__(self, number: int, host: Host, requests: tuple[Request, ...], sent_at: Instant) -> None:
+        self.number, self.host, self.requests, self.sent_at = number, host, requests, sent_at
         self.answers: Sequence[Answer] | None = None
 
 
@@ -138,16 +138,16 @@ class PlayedShell:
             if formed is None:
                 return
             kind, batch = formed
-            kept, late = timely(batch, self._host.clock.now())
-            if late:
+            kept, dropped = self._batches.leaving(batch, self._host.clock.now())
+            if dropped:
                 for observer in self._world.observers:
-                    observer.declined(self._host, late)
-                self.post(Answered(tuple((call.id, TOO_LATE) for call in late)))
+                    observer.declined(self._host, [call for call, _ in dropped])
+                self.post(Answered(tuple((call.id, answer) for call, answer in dropped)))
             if kept:
                 self._busy = True
                 self._leave(kind, kept)
             else:
-                self._batches.done(kind, False)
+                self._batches.heard(kind, (), ())
 
     def _leave(self, kind: int, calls: list[StoreCall]) -> None:
         world, host = self._world, self._host
@@ -156,7 +156,7 @@ class PlayedShell:
         if self._life.over:
             return
         requests = tuple([call.request for call in calls])
-        sending = Sending(world.next_sending(), host, requests)
+        sending = Sending(world.next_sending(), host, requests, host.clock.now())
         fate = world.fate(host, requests)
         for delay in fate.executes:
             world.call(world.now + delay, partial(world.execute_sent, sending))
@@ -173,7 +173,7 @@ class PlayedShell:
         if self._life.over:
             return
         self._busy = False
-        self._batches.done(kind, all(isinstance(answer, Unavailable) for answer in answers))
+        self._batches.heard(kind, calls, answers)
         self.post(Answered(tuple([(call.id, answer) for call, answer in zip(calls, answers, strict=True)])))
         self._send()
 

@@ -22,6 +22,7 @@ from typing import Any, TypeVar, Unpack
 
 from tenure.app import App
 from tenure.asks import Ask, CallPlain
+from tenure.instants import Instant
 from tenure.limits import DEFAULT_LIMITS, Limits
 from tenure.replies import Answer
 from tenure.requests import Request
@@ -233,14 +234,16 @@ class World(Faults):
 
     def execute_sent(self, sending: Sending) -> None:
         """What was sent reaches the store."""
-        answers = self._executed(sending.host, sending.number, sending.requests)
+        answers = self._executed(sending.host, sending.number, sending.requests, sending.sent_at)
         if sending.answers is None:
             sending.answers = answers
 
-    def _executed(self, sender: Host | None, number: int, requests: tuple[Request, ...]) -> Sequence[Answer]:
+    def _executed(
+        self, sender: Host | None, number: int, requests: tuple[Request, ...], sent_at: Instant | None = None
+    ) -> Sequence[Answer]:
         answers = self.store.execute(requests)
         if self.observers:
-            execution = Execution(sender, number, requests, tuple(answers), self.store_clock())
+            execution = Execution(sender, number, requests, tuple(answers), self.store_clock(), sent_at)
             for observer in self.observers:
                 observer.executed(execution)
         if self.store.changed():
