@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from typing import Any, NewType, cast
 
 from tenure.errors import NotJson, TooLarge
@@ -32,7 +33,7 @@ def canonical(value: Any, what: str = "the value", limit: int | None = None) -> 
     if value is None:
         return NULL
     _check(value, what, "$", 0)
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     if limit is not None:
         size = utf8_size(text)
         if size > limit:
@@ -47,12 +48,12 @@ def parsed(text: Json) -> Any:
 
 def digest(text: str) -> str:
     """SHA-256 of the text's UTF-8 bytes, in hex."""
-    return hashlib.sha256(text.encode("utf-8")).hexdigest()
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def utf8_size(text: str) -> int:
     """Bytes that the text takes in UTF-8."""
-    return len(text) if text.isascii() else len(text.encode("utf-8"))
+    return len(text.encode())
 
 
 def text_fault(text: str) -> str:
@@ -74,7 +75,7 @@ def _check(value: Any, what: str, path: str, depth: int) -> None:
         if not -_TOO_BIG < value < _TOO_BIG:
             raise NotJson(what, path, f"an integer of more than {MAX_DIGITS} digits")
     elif kind is float:
-        if value != value or value in (float("inf"), float("-inf")):
+        if not math.isfinite(value):
             raise NotJson(what, path, f"{value} is not a JSON number")
     elif kind is list or kind is dict:
         if depth >= MAX_DEPTH:

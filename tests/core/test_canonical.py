@@ -47,7 +47,10 @@ def nested(levels: int, leaf: Any = None) -> Any:
         (Colour.RED, "$", "Colour is no JSON type"),
         ({Name("a"): 1}, "$", "the key 'a' is not a string"),
         (object, "$", "type is no JSON type"),
+        (10**MAX_DIGITS, "$", "an integer of more than 4000 digits"),
         (-(10**MAX_DIGITS), "$", "an integer of more than 4000 digits"),
+        ("\udfff", "$", "it contains a lone surrogate"),
+        (nested(MAX_DEPTH + 1), "$" + ".a[0]" * (MAX_DEPTH // 2), f"nested more than {MAX_DEPTH} levels deep"),
     ],
     ids=lambda value: repr(value)[:20] if not isinstance(value, int) else "int",
 )
@@ -119,8 +122,12 @@ def test_a_limit_counts_bytes(value: Any) -> None:
 
 @given(st.text(st.characters()))
 def test_what_a_store_could_not_carry(text: str) -> None:
-    bad = "\0" in text or any("\ud800" <= c <= "\udfff" for c in text)
-    assert bool(text_fault(text)) == bad
+    assert bool(text_fault(text)) == ("\0" in text or any(0xD800 <= ord(c) <= 0xDFFF for c in text))
+
+
+@pytest.mark.parametrize("text", ["\ud7ff", "\ue000"])
+def test_what_is_next_to_the_surrogates_is_text(text: str) -> None:
+    assert text_fault(text) == ""
 
 
 def test_a_digest_is_of_the_bytes() -> None:
