@@ -31,7 +31,6 @@ from tenure.stores import ProcessRegistry
 from tenure.timings import nanos
 from tenure_driver.blocking import BlockingContext, driven
 from tenure_driver.bodies import Bodies, Body, handler_of
-from tenure_driver.convert import CattrsConverter
 from tenure_driver.messages import (
     Abandoned,
     Asked,
@@ -125,7 +124,7 @@ class Runner:
         self.store = open_store(store, options.limits) if isinstance(store, str) else store
         terms = options.terms(app, self.store.tier, seams.new_id()) if app is not None else None
         self.owner = terms.owner if terms else ""
-        self.convert = CattrsConverter()
+        self.convert = seams.convert()
         self._asks = count(1)
         self._waiting: dict[int, Callable[[Any], None]] = {}
         self._blocking: dict[int, queue.SimpleQueue[Any]] = {}

@@ -8,10 +8,12 @@ from typing import Protocol
 
 from attrs import frozen
 
+from tenure.app import Converter
 from tenure.instants import Instant
 from tenure.stores import ProcessRegistry
 from tenure.worker_types import WorkerTerms
 from tenure_driver.clocks import local_now
+from tenure_driver.convert import CattrsConverter
 from tenure_driver.messages import Inbound, Loopward
 from tenure_driver.options import Tap, new_id
 from tenure_driver.threads import Threads
@@ -55,12 +57,13 @@ class OpenShell(Protocol):
 
 @frozen
 class Seams:
-    """What a runner takes from the world: threads, the local clock, and ids that nobody else makes. A world that is
-    played brings its own."""
+    """What a runner takes from the world: threads, the local clock, ids that nobody else makes, and what converts typed
+    values. A world that is played brings its own."""
 
     shell: OpenShell
     clock: Callable[[], Instant]
     new_id: Callable[[], str]
+    convert: Callable[[], Converter]
 
 
-REAL = Seams(Threads, local_now, new_id)
+REAL = Seams(Threads, local_now, new_id, CattrsConverter)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextvars
 from collections import deque
 from collections.abc import Callable, Coroutine
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tenure.app import App
@@ -14,6 +14,7 @@ from tenure.client import Client
 from tenure.handlers import failure_of
 from tenure.process import Outcome
 from tenure.values import changed
+from tenure_driver.convert import CattrsConverter
 from tenure_driver.options import WorkerOptions
 from tenure_driver.runner import Job, Runner, reply_of
 from tenure_driver.seams import Seams
@@ -66,7 +67,7 @@ class Life:
         self._stirred = False
         self._blocked_until = 0
         self.finished = False
-        seams = Seams(self._shell, host.clock.now, host.new_id)
+        seams = Seams(self._shell, host.clock.now, host.new_id, _converter)
         self.runner = _Runner(host.app, host.world.store, host.options, self, seams)
         self.runner.life = self
         self.runner.start()
@@ -249,6 +250,12 @@ class Life:
 async def parked_for_ever() -> None:
     """Wait until the world is closed."""
     await parked(FOR_EVER)
+
+
+@cache
+def _converter() -> CattrsConverter:
+    """One for all, since making one takes a while, and hosts are born often."""
+    return CattrsConverter()
 
 
 def _nothing() -> None:

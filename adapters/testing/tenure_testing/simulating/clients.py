@@ -1,0 +1,57 @@
+"""Clients of a simulation: they start processes, wait for them, cancel some, and do not give up."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tenure
+from tenure.errors import StoreUnavailable, StoreUnknown, WaitTimeout
+from tenure.process import Outcome
+from tenure_testing.playing import sleep
+from tenure_testing.simulating.plans import Plan
+
+PAUSE = 2.0
+TOLD = "a client"
+
+
+async def starting(client: tenure.Client, plan: Plan, number: int, kind: str, script: list[Any]) -> Outcome:
+    """Start the process in its time, and wait for its end: how it ended."""
+    random = plan.random(f"client {number}")
+    await sleep(plan.storm * 0.8 * random.random())
+    delay = 10.0 * random.random() if random.random() < 0.1 else 0.0
+    handle: tenure.Handle[Any] | None = None
+    while handle is None:
+        try:
+            handle = await client.start(kind, script, id=f"p{number}", emits=["step"], delay=delay)
+        except (StoreUnavailable, StoreUnknown):
+            await sleep(PAUSE)
+    while True:
+        try:
+            return await handle.outcome(random.choice((5.0, 60.0, None)))
+        except WaitTimeout:
+            if random.random() < 0.3:
+                await appending(handle)
+        except (StoreUnavailable, StoreUnknown):
+            await sleep(PAUSE)
+
+
+async def appending(handle: tenure.Handle[Any]) -> None:
+    """Read what there is of the log; trouble is no matter."""
+    try:
+        await handle.events()
+    except (StoreUnavailable, StoreUnknown):
+        pass
+
+
+async def cancelling(client: tenure.Client, plan: Plan, number: int) -> None:
+    """Ask for the cancellation of the process at some time."""
+    random = plan.random(f"cancel {number}")
+    await sleep(plan.storm * (0.2 + random.random()))
+    while True:
+        try:
+            await client.cancel(f"p{number}", TOLD)
+            return
+        except tenure.ProcessNotFound:
+            await sleep(PAUSE)
+        except (StoreUnavailable, StoreUnknown):
+            await sleep(PAUSE)

@@ -1,0 +1,155 @@
+"""One seed from its plan to its verdict."""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from attrs import asdict, frozen
+
+from tenure.limits import Limits
+from tenure.timings import LeaseTimings
+from tenure_testing.playing import Host, Stuck, Task, World
+from tenure_testing.simulating.clients import cancelling, starting
+from tenure_testing.simulating.judge import Judge, Violation
+from tenure_testing.simulating.plans import Plan
+from tenure_testing.simulating.scripts import application, script_of
+from tenure_testing.simulating.storm import LATEST, LONGEST_PAUSE, Chaos, Storm
+from tenure_testing.simulating.tracing import Trace
+
+LIMITS = Limits(takeover_wait=500, takeover_cap=4_000)
+TIMINGS = LeaseTimings()
+CANCELLED = 0.3
+"""The share of processes that somebody cancels, where a plan has that."""
+SETTLING = 4 * TIMINGS.ttl + LATEST + LONGEST_PAUSE + 60
+"""Seconds after the storm for leases, late requests, pauses, waits and back-off: what convergence owes besides the
+time that handlers take (L9)."""
+
+
+@frozen
+class Verdict:
+    """What became of a seed. `broken` and `what` say which property does not hold, or are empty; `last` are the
+    newest lines of the trace then. `met` and `faults` count."""
+
+    plan: Plan
+    hash: str
+    steps: int
+    events: int
+    seconds: float
+    faults: dict[str, int]
+    met: dict[str, int]
+    broken: str = ""
+    what: str = ""
+    last: tuple[str, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """Whether every property holds."""
+        return not self.broken
+
+    def json(self) -> dict[str, Any]:
+        """As JSON."""
+        return asdict(self)
+
+
+def run(plan: Plan) -> Verdict:
+    """Play the plan to its end, or to the first property that does not hold."""
+    if plan.store == "memory":
+        return _run(plan, "memory:")
+    shared = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(
+        prefix="tenure-simulation-", dir=shared if shared.is_dir() else None
+    ) as folder:
+        return _run(plan, f"sqlite:///{folder}/{plan.seed}.db")
+
+
+def _run(plan: Plan, url: str) -> Verdict:
+    faults: Counter[str] = Counter()
+
+    def count(fault: str) -> None:
+        faults[fault] += 1
+
+    storm = Storm(plan, count)
+    number, what = "", ""
+    with World(url, plan.seed, weather=storm, limits=LIMITS) as world:
+        judge, trace = Judge(world, plan.gentle), Trace(world)
+        world.observers += [trace, judge]
+        began = world.now
+        try:
+            _play(plan, world, storm, judge, count)
+        except Violation as broken:
+            number, what = broken.number, broken.what
+        return Verdict(
+            plan,
+            trace.hash,
+            world.steps,
+            trace.count,
+            (world.now - began) / 1e9,
+            dict(sorted(faults.items())),
+            dict(sorted(judge.met.items())),
+            number,
+            what,
+            tuple(trace.last) if number else (),
+        )
+
+
+def _play(plan: Plan, world: World, storm: Storm, judge: Judge, count: Callable[[str], None]) -> None:
+    app = application(judge.made, count)
+    random = plan.random("workers")
+    workers = [
+        world.worker(
+            app,
+            offset=random.randrange(100),
+            max_lost=random.choice((3, 10)),
+            max_running=plan.slots,
+            timings=TIMINGS,
+            poll_interval=1.0,
+            grace=10.0,
+        )
+        for _ in range(plan.workers)
+    ]
+    visitor = world.visitor("client")
+    tasks, seconds = _clients(plan, visitor, count)
+    chaos = Chaos(plan, world, workers, count)
+    world.run_for(plan.storm)
+    storm.calm = True
+    chaos.calm()
+    bound = SETTLING + chaos.stepped + 2 * seconds
+    try:
+        world.run_until(
+            lambda: all(task.done for task in tasks) and not any(host.running for host in workers),
+            bound,
+            "the end of every process",
+        )
+    except Stuck as stuck:
+        raise Violation("L9", f"{stuck}: {_unfinished(world, tasks)}") from stuck
+    for number, task in enumerate(tasks[: plan.processes]):
+        if task.error is not None:
+            raise Violation("L9", f"the client of p{number} ended by {task.error!r}")
+        judge.agrees(f"p{number}", task.value)
+    judge.conclude()
+
+
+def _clients(plan: Plan, visitor: Host, count: Callable[[str], None]) -> tuple[list[Task], float]:
+    tasks: list[Task] = []
+    seconds = 0.0
+    for number in range(plan.processes):
+        kind, script, takes = script_of(plan, number)
+        seconds += takes
+        tasks.append(visitor.play(starting(visitor.client, plan, number, kind, script)))
+    if "cancel" in plan.faults:
+        random = plan.random("cancels")
+        for number in range(plan.processes):
+            if random.random() < CANCELLED:
+                count("cancel")
+                tasks.append(visitor.play(cancelling(visitor.client, plan, number)))
+    return tasks, seconds
+
+
+def _unfinished(world: World, tasks: list[Task]) -> str:
+    rows = [row.id for row in world.store.records() if row.outcome is None]
+    held = [host.name for host in world.hosts if host.running]
+    return f"processes {rows}, workers that hold something {held}, clients that wait {sum(not t.done for t in tasks)}"

@@ -1,0 +1,158 @@
+"""The faults of a plan: those of the network as weather, all others as events in the world's time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from random import Random
+
+from tenure.requests import Request
+from tenure_testing.playing import BUSY, NO_ANSWER, Fate, Host, Weather, World
+from tenure_testing.playing.faults import HANG
+from tenure_testing.simulating.plans import CLOCKS, HOSTS, NETWORK, Plan
+
+MILLI = 1_000_000
+SECOND = 1_000_000_000
+LATEST = 60.0
+"""Seconds after which a late or doubled request arrives, at most."""
+LONGEST_PAUSE = 75.0
+BUSIEST = 2.0
+"""How busy a store is at most, as a multiple of the plan's rate: so that a gentle plan keeps its leases."""
+
+
+class Storm(Weather):
+    """The network of a plan, until it is `calm`. `count` has how often each fault happened."""
+
+    def __init__(self, plan: Plan, count: Callable[[str], None]) -> None:
+        self._random = plan.random("network")
+        self._kinds = [fault for fault in plan.faults if fault in NETWORK]
+        self._deaf = "no hints" in plan.faults
+        self._rate = plan.rate if self._kinds else 0.0
+        self._count = count
+        self.calm = False
+
+    def fate(self, host: str, batch: Sequence[Request]) -> Fate:
+        random = self._random.random
+        there = int(MILLI * (0.2 + 4 * random()))
+        back = there + int(MILLI * (0.2 + 4 * random()))
+        if self.calm or random() >= self._rate:
+            return Fate((there,), back)
+        kind = self._random.choice(self._kinds)
+        self._count(kind)
+        match kind:
+            case "lost request":
+                return Fate((), HANG, NO_ANSWER)
+            case "lost answer":
+                return Fate((there,), HANG, NO_ANSWER)
+            case "late":
+                return Fate((int(SECOND * LATEST * random() ** 2) + there,), HANG, NO_ANSWER)
+            case "doubled":
+                return Fate((there, there + int(SECOND * LATEST * random() ** 2)), back)
+            case "busy":
+                return Fate((), back, BUSY)
+            case _:
+                heard = int(SECOND * (3 + 20 * random()))
+                return Fate((there,) if random() < 0.5 else (), heard)
+
+    def hint(self, host: str) -> int | None:
+        if self._deaf and not self.calm:
+            return None
+        return int(MILLI * (1 + 30 * self._random.random()))
+
+
+class Chaos:
+    """What happens to workers, clocks and store during the storm. `stepped` sums up how far the store's clock was set
+    back, in seconds."""
+
+    def __init__(
+        self, plan: Plan, world: World, workers: Sequence[Host], count: Callable[[str], None]
+    ) -> None:
+        self._plan, self._world, self._workers, self._count = plan, world, workers, count
+        self.stepped = 0.0
+        acts: dict[str, Callable[[Random], None]] = {
+            "crash": self._crash,
+            "pause": self._pause,
+            "suspend": self._suspend,
+            "drain": self._drain,
+            "cut there": partial(self._cut, there=True),
+            "cut back": partial(self._cut, there=False),
+            "drift": self._drift,
+            "store step": self._store_step,
+            "store freeze": self._store_freeze,
+            "store drift": self._store_drift,
+            "store restart": self._store_restart,
+        }
+        for fault, act in acts.items():
+            if fault in plan.faults:
+                random = plan.random(fault)
+                pace = len(workers) if fault in (*HOSTS, *CLOCKS) else 1
+                at = 0.0
+                while (at := at + random.expovariate(pace * (0.2 + plan.rate) / 20)) < plan.storm:
+                    world.after(at, partial(self._act, fault, act, random))
+
+    def _act(self, fault: str, act: Callable[[Random], None], random: Random) -> None:
+        self._count(fault)
+        act(random)
+
+    def _one(self, random: Random) -> Host:
+        return self._workers[random.randrange(len(self._workers))]
+
+    def _crash(self, random: Random) -> None:
+        host, away = self._one(random), random.choice((0.0, 1.0, 10.0, 40.0)) * random.random()
+        host.crash()
+        self._world.after(away, partial(self._up, host))
+
+    def _up(self, host: Host) -> None:
+        if not host.alive:
+            host.restart()
+
+    def _pause(self, random: Random) -> None:
+        self._one(random).pause(LONGEST_PAUSE * random.random() ** 2)
+
+    def _suspend(self, random: Random) -> None:
+        self._one(random).suspend(LONGEST_PAUSE * random.random() ** 2)
+
+    def _drain(self, random: Random) -> None:
+        host = self._one(random)
+        host.drain(random.choice((0.0, 1.0, 5.0, 20.0)))
+        self._world.after(1, partial(self._drained, host, host.life))
+
+    def _drained(self, host: Host, life: object) -> None:
+        if host.life is life:
+            if host.finished:
+                self._world.happened("drain ended", host)
+                host.restart()
+            else:
+                self._world.after(1, partial(self._drained, host, life))
+
+    def _cut(self, random: Random, there: bool) -> None:
+        self._one(random).cut(40 * random.random() ** 2, there=there, back=not there)
+
+    def _drift(self, random: Random) -> None:
+        host = self._one(random)
+        host.clock.drifts(random.choice((-200_000, -20_000, 0, 20_000, 200_000)))
+        host.clock_moved()
+
+    def _store_step(self, random: Random) -> None:
+        seconds = random.choice((-60, -5, -0.01, 0.01, 5, 60)) * random.random()
+        self.stepped += max(0.0, -seconds)
+        self._world.store_clock.steps(seconds)
+
+    def _store_freeze(self, random: Random) -> None:
+        self._world.store_clock.freezes()
+        self._world.after(20 * random.random(), self._world.store_clock.thaws)
+
+    def _store_drift(self, random: Random) -> None:
+        self._world.store_clock.drifts(random.choice((-300_000, -50_000, 0, 50_000, 300_000)))
+
+    def _store_restart(self, random: Random) -> None:
+        if not self._world.store.down:
+            self._world.store_down(random.choice((0.0, 0.5, 5.0, 20.0)) * random.random())
+
+    def calm(self) -> None:
+        """The storm is over: everybody runs again, and every clock goes right from where it stands."""
+        self._world.store_clock.drifts(0)
+        for host in self._workers:
+            host.clock.drifts(0)
+            host.clock_moved()
+            self._up(host)

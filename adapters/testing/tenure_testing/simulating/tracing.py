@@ -1,0 +1,79 @@
+"""The trace of a seed: one short line for each step that can be seen, and the hash of all of them."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from hashlib import sha256
+
+from tenure.process import Outcome
+from tenure.replies import Answer, Claimed, Succeeded
+from tenure_driver import Job
+from tenure_driver.messages import Inbound, Outbox, StoreCall
+from tenure_testing.playing import Execution, Host, Observer, World
+
+BLOCK = 256
+"""Lines that are hashed together."""
+
+
+class Trace(Observer):
+    """`last` are the newest lines, for whoever reads about a failure; `hash` is over all."""
+
+    def __init__(self, world: World, kept: int = 40) -> None:
+        self._world = world
+        self._sha = sha256()
+        self._lines: list[str] = []
+        self.last: deque[str] = deque(maxlen=kept)
+        self.count = 0
+
+    def _line(self, what: str) -> None:
+        self._lines.append(f"{self._world.now} {what}")
+        if len(self._lines) == BLOCK:
+            self._flush()
+
+    def _flush(self) -> None:
+        self.count += len(self._lines)
+        self.last.extend(self._lines)
+        self._sha.update(("\n".join(self._lines) + "\n").encode())
+        self._lines.clear()
+
+    @property
+    def hash(self) -> str:
+        """Of all lines so far."""
+        self._flush()
+        return self._sha.hexdigest()
+
+    def turned(self, host: Host, inbox: Sequence[Inbound], box: Outbox) -> None:
+        calls = " ".join([f"{type(call.request).__name__}#{call.id}" for call in box.calls])
+        self._line(f"{host.name} turns {len(inbox)}>{len(box.loop)} wake {box.wake_at} {calls}")
+
+    def declined(self, host: Host, calls: Sequence[StoreCall]) -> None:
+        self._line(f"{host.name} drops {[call.id for call in calls]}")
+
+    def executed(self, execution: Execution) -> None:
+        sender = execution.sender.name if execution.sender else "-"
+        pairs = zip(execution.requests, execution.answers, strict=True)
+        said = " ".join([f"{type(request).__name__}:{_answer(answer)}" for request, answer in pairs])
+        self._line(f"store {execution.at} {sender}/{execution.sending} {said}")
+
+    def heard(self, host: Host, calls: Sequence[StoreCall], answers: Sequence[Answer]) -> None:
+        self._line(f"{host.name} hears {calls[0].id} {type(answers[0]).__name__}")
+
+    def started(self, host: Host, job: Job) -> None:
+        self._line(f"{host.name} starts {job.ctx.id} {job.token}")
+
+    def ended(self, host: Host, job: Job, outcome: Outcome | None) -> None:
+        self._line(f"{host.name} ends {job.ctx.id} {job.token} {outcome}")
+
+    def happened(self, what: str, host: Host | None) -> None:
+        self._line(f"{host.name if host else 'store'} {what}")
+
+
+def _answer(answer: Answer) -> str:
+    if not isinstance(answer, Succeeded):
+        return type(answer).__name__
+    reply = answer.reply
+    if isinstance(reply, Claimed):
+        return "+".join([f"{grant.record.id}@{grant.fence.token}" for grant in reply.grants]) or "nothing"
+    stamp = getattr(reply, "stamp", None)
+    return str(stamp.version) if stamp is not None else "read"
