@@ -288,6 +288,32 @@ def test_what_is_stored_is_answered_with_the_row_as_it_is(
     assert decide(HELD, request_, found, StoreTime(6_000), NUMBER, LIMITS) == Decision(Succeeded(reply))
 
 
+COMPLETED = evolve(HELD, held=False, outcome=Success(PAYLOAD), ended_by=EndedBy.COMPLETE)
+GIVEN_BACK = evolve(HELD, held=False)
+CANCELLED = evolve(HELD, held=False, outcome=Cancelled("why"), ended_by=EndedBy.RELEASE)
+REPORTED = evolve(OUTSIDE, outcome=Success(PAYLOAD), ended_by=EndedBy.EXTERNAL, authority="them")
+
+
+@pytest.mark.parametrize(
+    ("row", "request_", "reply"),
+    [
+        (HELD, Register(HELD.registration, 9), Registered(stamp(HELD), 2)),
+        (COMPLETED, Complete(FENCE, Success(PAYLOAD)), Completed(stamp(HELD), Success(PAYLOAD))),
+        (COMPLETED, RequestCancel("p"), CancelAccepted(stamp(HELD), Success(PAYLOAD))),
+        (GIVEN_BACK, Release(FENCE), Released(stamp(HELD), None)),
+        (CANCELLED, Release(FENCE), Released(stamp(HELD), Cancelled("why"))),
+        (
+            REPORTED,
+            CompleteExternal("x", "them", Success(PAYLOAD)),
+            Completed(stamp(OUTSIDE), Success(PAYLOAD)),
+        ),
+    ],
+    ids=["registered", "completed", "cancelled late", "released", "cancelled by release", "external"],
+)
+def test_what_was_done_before_is_answered_again(row: Record, request_: RowRequest, reply: Reply) -> None:
+    assert decide(row, request_, None, StoreTime(6_000), NUMBER, LIMITS) == Decision(Succeeded(reply))
+
+
 @pytest.mark.parametrize("fence", [evolve(FENCE, claim=ClaimId("us", 2)), evolve(FENCE, token=3)])
 def test_half_a_fence_replays_nothing(fence: Fence) -> None:
     """S10, S11: an attempt is its token and its lease token together, also when it asks for its own ending again."""

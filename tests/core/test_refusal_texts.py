@@ -3,6 +3,8 @@ stores, so a word that changes is a change."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from attrs import evolve
 
@@ -71,7 +73,7 @@ def conflict(text: str) -> Refused:
     return Refused(Reason.CONFLICT, text)
 
 
-def registered(**changes: object) -> Register:
+def registered(**changes: Any) -> Register:
     return Register(evolve(HELD.registration, **changes))
 
 
