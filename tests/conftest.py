@@ -2,7 +2,7 @@
 option that rewrites traces; and what a failure says about the properties it breaks (`tests.keeping`)."""
 
 import pytest
-from hypothesis import settings
+from hypothesis import Phase, settings
 
 from tests.keeping import pytest_runtest_makereport
 
@@ -11,8 +11,11 @@ __all__ = ["pytest_addoption", "pytest_runtest_makereport"]
 # No deadline: a busy machine must not turn a slow example into a failure, and no test asserts speed.
 settings.register_profile("default", deadline=None, print_blob=True)
 settings.register_profile("verify", settings.get_profile("default"), max_examples=2_000)
-# The same examples on every run, and none kept, since one bug's example must not find another bug.
-settings.register_profile("matrix", deadline=None, derandomize=True, database=None)
+# The same examples on every run, not made smaller, since each bug runs them all; and none kept, since one bug's example
+# must not find another bug.
+settings.register_profile(
+    "matrix", deadline=None, derandomize=True, database=None, phases=[Phase.explicit, Phase.generate]
+)
 settings.load_profile("default")
 
 

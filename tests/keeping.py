@@ -7,7 +7,8 @@ the report of a failure a section such as
     The terminal write is one fenced request, not a renewal and then a write.
 
 It is taken from what is closest to the failure and names a property: the test's own docstring and id and the texts of
-its parameters (a check's docstring, the comment at the head of a trace), else the docstring of its module.
+its parameters (a check's docstring, the comment at the head of a trace), else the docstring of its module, if that is
+about few.
 """
 
 from __future__ import annotations
@@ -36,11 +37,16 @@ def names_in(text: str) -> list[str]:
     return list(found)
 
 
+FEW = 4
+"""A module that names more properties than these says nothing about one of its tests."""
+
+
 def kept_by(item: pytest.Item) -> tuple[list[str], str]:
     """The properties that the test keeps, and the words that say so; nothing where none is named."""
     function, module = getattr(item, "function", None), getattr(item, "module", None)
     own = [function.__doc__ or "" if function else "", *_parameters(item), item.name]
-    for texts in (own, [module.__doc__ or "" if module else ""]):
+    about = module.__doc__ or "" if module else ""
+    for texts in (own, [about] if len(names_in(about)) <= FEW else []):
         names = names_in("\n".join(texts))
         if names:
             return names, next(text for text in texts if names_in(text)).strip()

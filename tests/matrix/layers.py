@@ -1,0 +1,112 @@
+"""The layers of checks, the small ones first: what each runs, and on which part of the product.
+
+A layer is run by pytest, or by a program of its own, on a copy of the tree. Where it cannot see a part (the checker
+imports the core alone), or looks at it through others only (a driver over the law of rows), a bug in that part is
+not its business, and its cell stays empty.
+"""
+
+from __future__ import annotations
+
+from attrs import frozen
+
+ROWS = tuple(f"core/tenure/{name}.py" for name in ("registry", "claims", "model", "process", "limits"))
+"""The law of rows, which every store runs."""
+
+ATTEMPTS = tuple(
+    f"core/tenure/{name}.py"
+    for name in ("attempt", "attempt_guards", "attempt_opening", "attempt_rules", "attempt_time", "timings")
+)
+"""The attempt machine."""
+
+WORKERS = tuple(f"core/tenure/{name}.py" for name in ("worker", "router", "tiers"))
+"""The worker machine, and what stands between it and the attempts."""
+
+STORES = ("adapters/memory/tenure_memory", "adapters/sqlite/tenure_sqlite")
+DRIVER = ("adapters/driver/tenure_driver", "adapters/asyncio/tenure_asyncio", "adapters/trio/tenure_trio")
+
+PACKAGES = ("core/tenure", *STORES, *DRIVER, "adapters/testing/tenure_testing")
+
+
+@frozen
+class Part:
+    """What a layer runs for bugs in `files` (files or packages): `tests` are pytest's arguments; or `program`, a module
+    and its arguments, which says what failed as pytest does: a line `E  S4: ...`, a line `FAILED name`, and exit 1."""
+
+    files: tuple[str, ...]
+    tests: tuple[str, ...] = ()
+    program: tuple[str, ...] = ()
+
+    def about(self, file: str) -> bool:
+        """Whether a bug in the file is this part's business."""
+        return any(f"{file}/".startswith(f"{known}/") for known in self.files)
+
+
+@frozen
+class Layer:
+    """`says`: what it is, in a few words. The first of its `parts` that is about a file is run for it."""
+
+    name: str
+    says: str
+    parts: tuple[Part, ...]
+
+    def part(self, file: str) -> Part | None:
+        """What to run for a bug in the file; None: nothing."""
+        return next((part for part in self.parts if part.about(file)), None)
+
+
+def _core(*names: str) -> tuple[str, ...]:
+    return tuple(f"tests/core/test_{name}.py" for name in names)
+
+
+LAYERS = (
+    Layer(
+        "units",
+        "tables, guards, laws and rules of the core, one by one and drawn",
+        (
+            Part(ROWS, _core("registry_rules", "registry_laws", "process", "model", "effects")),
+            Part(
+                ATTEMPTS,
+                _core(
+                    "attempt_opening", "attempt_runs", "attempt_table", "laws", "timings", "router", "effects"
+                ),
+            ),
+            Part(WORKERS, _core("known_bugs", "worker_runs", "worker_table", "router", "tiers")),
+        ),
+    ),
+    Layer(
+        "traces",
+        "what goes in and comes out of the machines, word for word",
+        (Part((*ROWS, *ATTEMPTS, *WORKERS), _core("traces")),),
+    ),
+    Layer(
+        "kit",
+        "the shipped contract kit, on memory and SQLite",
+        (Part((*ROWS, *STORES), ("tests/stores/test_registry_contract.py",)),),
+    ),
+    Layer(
+        "checker",
+        "every behaviour of small configurations, in each up to its first 60,000 states or so",
+        (
+            Part((*ROWS, *ATTEMPTS), program=("tests.matrix.searched", "rows")),
+            Part(WORKERS, program=("tests.matrix.searched", "workers")),
+        ),
+    ),
+    Layer(
+        "stores",
+        "stores against the model, killed, full, torn and shared between processes",
+        (Part(STORES, ("tests/stores", "--ignore=tests/stores/test_registry_contract.py")),),
+    ),
+    Layer(
+        "adapters",
+        "the driver's turn, its threads, and handlers on asyncio and trio",
+        (Part((*ATTEMPTS, *WORKERS, *DRIVER), ("tests/adapters",)),),
+    ),
+    Layer(
+        "simulation",
+        "drivers and a store in virtual time, in a world of faults",
+        (Part((*ATTEMPTS, *WORKERS, *DRIVER), ("tests/simulation",)),),
+    ),
+)
+
+SECONDS = 300
+"""More than that a layer never takes, however busy the machine is."""

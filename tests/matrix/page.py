@@ -1,0 +1,61 @@
+"""docs/kill-matrix.md: the matrix as a page, the same for the same verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tests.matrix.judging import BLIND, KILLED, NAMED, SURVIVED, Row, faults
+from tests.matrix.layers import LAYERS
+from tests.matrix.patches import ROOT
+
+PAGE = ROOT / "docs" / "kill-matrix.md"
+
+HEAD = f"""\
+# The kill matrix
+
+A suite that cannot fail shows nothing. So every bug of [PROPERTIES](reference/properties.md) §5 (K1 to K24) is put
+into the code by hand, as one line, and further ones for the properties that these do not name (S…, L…) and for the
+conditions of SQLite's statements (Q…). Each must be killed by the property that it breaks, and by at least two layers
+of checks; a bug that survives fails `make kill-matrix`, which made this page. The lines are in `tests/matrix/patches/`;
+they are applied to a copy of the tree.
+
+- {NAMED} killed, and a failure named a property that the bug breaks
+- {KILLED} killed, and the failures that were read named other properties or none
+- {SURVIVED} not noticed
+- an empty cell: the layer does not run that part of the code
+
+"""
+
+
+def page(rows: Sequence[Row]) -> str:
+    """The page's text."""
+    names = [layer.name for layer in LAYERS]
+    layers = "\n".join(f"| {layer.name} | {layer.says} |" for layer in LAYERS)
+    lines = [
+        f"| {row.patch.id} | {row.patch.bug} | {', '.join(row.patch.breaks)} | "
+        + " | ".join(row.cell(name) or BLIND for name in names)
+        + " |"
+        for row in rows
+    ]
+    places = [
+        f"| {row.patch.id} | `{row.patch.file}` | {_code(row.patch.old)} | {_code(row.patch.new)} |"
+        for row in rows
+    ]
+    survivors = [line for row in rows for line in faults(row)]
+    told = "\n".join(f"- {line}" for line in survivors) if survivors else "None."
+    return (
+        HEAD
+        + f"## Layers, the small ones first\n\n| layer | what it is |\n| --- | --- |\n{layers}\n\n"
+        + f"## {len(rows)} bugs\n\n| id | bug | breaks | {' | '.join(names)} |\n"
+        + f"| --- | --- | --- |{' :-: |' * len(names)}\n"
+        + "\n".join(lines)
+        + f"\n\n## Survivors\n\n{told}\n\n"
+        + "## The lines\n\n| id | file | was | is |\n| --- | --- | --- | --- |\n"
+        + "\n".join(places)
+        + "\n"
+    )
+
+
+def _code(text: str) -> str:
+    fence = "``" if "`" in text else "`"
+    return f"{fence}{text.replace('|', chr(92) + '|')}{fence}" if text else "(nothing)"
