@@ -8,9 +8,11 @@ from io import TextIOWrapper
 import click
 
 from tenure_cli.clients import cancel, start, wait
+from tenure_cli.conform import conform
 from tenure_cli.demo.command import demo
 from tenure_cli.exits import TABLE, Commands
 from tenure_cli.readers import events, list_, show
+from tenure_cli.simulate import simulate
 from tenure_cli.verify_trace import verify_trace
 from tenure_cli.workers import worker
 
@@ -24,7 +26,7 @@ def cli() -> None:
     """
 
 
-for command in (worker, start, list_, show, cancel, events, wait, demo, verify_trace):
+for command in (worker, start, list_, show, cancel, events, wait, demo, verify_trace, conform, simulate):
     cli.add_command(command)
 
 

@@ -1,0 +1,171 @@
+"""`tenure simulate`: whole fleets of workers under seeded faults, in virtual time."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from tenure_cli.exits import FAILED, USAGE, data, data_json, end, say
+from tenure_cli.options import json_option
+
+if TYPE_CHECKING:
+    from tenure_testing.simulating import Verdict
+    from tenure_testing.simulating.passes import Passes
+
+SHOWN = 5
+"""Failing seeds that are shrunk and shown; all are counted."""
+
+EVERY = 2.0
+"""Seconds between two lines of progress."""
+
+
+@click.command(short_help="Play whole fleets of workers under seeded faults.")
+@click.option("--seeds", type=click.IntRange(min=1), default=200, help="How many seeds.  [200]")
+@click.option("--first-seed", type=click.IntRange(min=0), default=0, help="The first of them.  [0]")
+@click.option(
+    "--steps", type=click.IntRange(min=1), help="As many seeds as give so many machine steps, instead."
+)
+@click.option("--store", type=click.Choice(["memory", "sqlite"]), help="One store only; a mix if left out.")
+@click.option(
+    "--jobs", type=click.IntRange(min=1), help="OS processes at a time; one for each core if left out."
+)
+@click.option(
+    "--complete", is_flag=True, help="Fail, too, where something was never met that should be, sometimes."
+)
+@click.option(
+    "--save",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Write each failing seed into this folder.",
+)
+@click.option(
+    "--replay",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Play the failing seed in this file again, and nothing else.",
+)
+@json_option
+def simulate(
+    seeds: int,
+    first_seed: int,
+    steps: int | None,
+    store: str | None,
+    jobs: int | None,
+    complete: bool,
+    save: Path | None,
+    replay: Path | None,
+    as_json: bool,
+) -> None:
+    """Play seeds: many workers, clients and processes, the shipped code, a store, and a storm of faults for each.
+
+    Every seed is played twice, under two PYTHONHASHSEEDs, and the two traces must be the same to the last event. A
+    failing seed is made as small as it gets. Exits with 1 where a property is broken or two traces differ.
+    """
+    if replay is not None:
+        raise click.exceptions.Exit(_replayed(replay, as_json))
+    from tenure_testing.simulating.passes import simulate_twice
+
+    began = time.monotonic()
+    progress = _Progress()
+    passes = simulate_twice(
+        first_seed,
+        seeds,
+        steps=steps or 0,
+        store=store,
+        jobs=jobs or os.cpu_count() or 1,
+        told=progress.told,
+    )
+    seconds = time.monotonic() - began
+    missed = passes.first.sometimes_missed() if complete else []
+    failures = _shrunk(passes, save)
+    ok = passes.ok and not missed
+    if as_json:
+        body = {**passes.json(), "failures": [failure.json() for failure in failures]}
+        data_json({**body, "failed": len(passes.first.failures), "seconds": round(seconds, 1), "ok": ok})
+    else:
+        _print(passes, seconds)
+    for failure in failures:
+        _say_failure(failure)
+    for seed in passes.differing():
+        say(
+            f"seed {seed}: the two passes went different ways; something in it depends on PYTHONHASHSEED or on chance"
+        )
+    for name in missed:
+        say(f"never met: {name}")
+    if not ok:
+        raise click.exceptions.Exit(FAILED)
+
+
+class _Progress:
+    def __init__(self) -> None:
+        self._seeds = self._steps = self._failed = 0
+        self._last = time.monotonic()
+
+    def told(self, verdict: Verdict) -> None:
+        """One more seed is over."""
+        self._seeds += 1
+        self._steps += verdict.steps
+        self._failed += not verdict.ok
+        if time.monotonic() - self._last >= EVERY:
+            self._last = time.monotonic()
+            failed = f", {self._failed} failed" if self._failed else ""
+            say(f"{self._seeds} seeds, {self._steps:,} machine steps{failed}")
+
+
+def _shrunk(passes: Passes, save: Path | None) -> list[Verdict]:
+    from tenure_testing.simulating import save as saved
+    from tenure_testing.simulating import shrunk
+
+    found: list[Verdict] = []
+    for failure in passes.first.failures[:SHOWN]:
+        say(f"seed {failure.plan.seed} breaks {failure.broken}; looking for a smaller one")
+        found.append(shrunk(failure))
+        if save is not None:
+            say(f"saved in {saved(found[-1], save)}; `tenure simulate --replay FILE` plays it again")
+    return found
+
+
+def _replayed(path: Path, as_json: bool) -> int:
+    from tenure_testing.simulating import load, run
+
+    try:
+        plan, was = load(path)
+    except OSError as error:
+        end(f"{path} cannot be read: {error.strerror}", USAGE)
+    verdict = run(plan)
+    same = verdict.hash == was
+    if as_json:
+        data_json({**verdict.json(), "ok": verdict.ok, "same_trace": same})
+    else:
+        data(
+            f"seed {plan.seed}: {verdict.steps:,} machine steps, {'the same trace' if same else 'another trace'}"
+        )
+    if not verdict.ok:
+        _say_failure(verdict)
+    return 0 if verdict.ok else FAILED
+
+
+def _print(passes: Passes, seconds: float) -> None:
+    report = passes.first
+    stores = ", ".join(f"{count} on {name}" for name, count in sorted(report.stores.items()))
+    faults, steps = report.fault_count, report.steps
+    data(f"seeds          {report.seeds:,} ({stores}), each played twice")
+    data(f"machine steps  {steps:,}, counted once for each seed")
+    data(f"faults         {faults:,}, one in {steps / faults:.0f} steps" if faults else "faults         none")
+    data(f"same traces    {'all' if not passes.differing() else f'not of {len(passes.differing())} seeds'}")
+    data(f"failed         {len(report.failures)}")
+    data(f"never met      {', '.join(report.sometimes_missed()) or 'nothing that should be'}")
+    data(f"seconds        {seconds:.1f}")
+
+
+def _say_failure(failure: Verdict) -> None:
+    plan = failure.plan
+    for line in failure.last:
+        say(f"  {line}")
+    say(f"{failure.broken}: {failure.what}")
+    say(
+        f"seed {plan.seed}: {plan.workers} workers, {plan.processes} processes, {plan.storm:g} s of "
+        f"{', '.join(plan.faults)}, on {plan.store}"
+    )
