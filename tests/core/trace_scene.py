@@ -53,6 +53,7 @@ class Scene:
         self.machine: Alone | Whole | None = None
         self.sent: deque[Sent] = deque()
         self.delayed: deque[Sent] = deque()
+        self.answers: deque[tuple[Sent, Answer]] = deque()
         self.sessions: deque[int] = deque()
         self.claims = 0
         self.asks = 0

@@ -16,6 +16,7 @@ The words, by what they move (`[...]` may be left out):
     running P | worker running P      for short: register, claim or worker max_running=1, deliver, session opens
     deliver [all | at 5s]             the oldest request reaches the store, its answer the machine (then)
     lose reply | lose request | delay request      ... it does, or does not, or not yet, and the machine hears Unknown
+    request arrives, then: answer arrives | answer is lost       the same as deliver or lose reply, in two moves
     delayed request arrives           at the store, long after the machine gave up on its answer
     answer [#N] unavailable | unknown | fenced | wrong | refused REASON    without the store
     session opens | session fails for good: why | session fails for now: why
@@ -259,6 +260,22 @@ class World(Scene):
         self.out.append(lost)
         self.answered(sent, Unknown())
 
+    @word(r"request arrives")
+    def request_arrives(self) -> None:
+        if not self.sent:
+            return  # a counterexample of rules that were mended since
+        sent = self.sent.popleft()
+        answer = self.executed(sent)
+        self.out.append(f"store, to #{self.number(sent.id)}: {text.answer(answer)}; on its way")
+        self.answers.append((sent, answer))
+
+    @word(r"answer (arrives|is lost)")
+    def answer_arrives(self, how: str) -> None:
+        if not self.answers:
+            return
+        sent, answer = self.answers.popleft()
+        self.answered(sent, answer if how == "arrives" else Unknown())
+
     @word(r"delay request")
     def delay(self) -> None:
         sent = self.sent.popleft()
@@ -268,6 +285,8 @@ class World(Scene):
     @word(r"delayed request arrives")
     def arrives(self) -> None:
         """C4: a pause between the look at `not_after` and the transaction is unbounded."""
+        if not self.delayed:
+            return
         sent = self.delayed.popleft()
         self.out.append(f"store, to #{self.number(sent.id)}: {text.answer(self.ask(sent.request))}")
 

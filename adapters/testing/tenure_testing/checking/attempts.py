@@ -41,7 +41,7 @@ from tenure_testing.checking.rows import (
     TICK,
     Asked,
 )
-from tenure_testing.checking.steps import broken_by
+from tenure_testing.checking.steps import broken_by, words
 
 NOW = Instant(0)
 AT: dict[str, Any] = {"now": NOW, "tag": 2}
@@ -97,14 +97,16 @@ class Attempts:
         self.features = features
         self.events = self._events()
         self.tiers = _tiers() if "tiers" in features else ((True, ""),)
+        self.doing = ""  # what the machine was asked last, in words
         self.steps: dict[tuple[t.AttemptState, t.AttemptEvent, bool], t.Step] = {}
 
     def _events(self) -> tuple[t.AttemptEvent, ...]:
         """All that may come to an attempt besides the answer that it waits for."""
+        failures = () if "sessions open" in self.features else (True, False)
         requests = [request for name, asks in ASKS.items() if name in self.features for request in asks]
         return (
             *(t.Tick(now=after(NOW, wait), tag=2) for wait in self.waits),
-            *(t.SessionFailed(**AT, call=0, permanent=permanent, message="") for permanent in (True, False)),
+            *(t.SessionFailed(**AT, call=0, permanent=permanent, message="") for permanent in failures),
             *(t.SessionOpened(**AT, call=0), t.HandlerReturned(**AT, outcome=Success())),
             t.SessionOpened(now=after(NOW, self.times.budget_ns), tag=2, call=0),
             *(t.HandlerStopped(**AT), t.CallFenced(**AT, call=0)),
@@ -122,8 +124,7 @@ class Attempts:
             known = self.steps[state, event, fit] = attempt.step(state, event)
             broken = broken_by(state, event, known, fit)
             if broken:
-                said = f"{type(event).__name__} in {type(state).__name__} leads to {known}"
-                raise Broken(broken, said)
+                raise Broken(broken, words(state, event, known))
         return known
 
     def heard(self, answer: Answer) -> t.AttemptEvent:
@@ -136,13 +137,18 @@ class Attempts:
         if state is None:
             return [*dict.fromkeys(self._claims(fit, fault) for fit, fault in self.tiers)]
         sent, answer = (mail, None) if isinstance(mail, Asked) else (None, mail)
-        can = [(_said(event), event, mail) for event in self.events if self._may_come(state, event)]
+        can = [(self._said(event), event, mail) for event in self.events if self._may_come(state, event)]
         can += [("hears nothing", t.CallUnknown(**AT, call=1), mail)] if mail else []
         can += [("cannot send", t.CallUnavailable(**AT, call=1), None)] if sent else []
         can += [("is answered", answer, None)] if answer else []
         moves = [Local("crashes", Block(), sent)]
+        ticked: set[tuple[Block, Asked | None]] = set()
         for said, event, left in can:
-            moves += self._moved(block, said, event, left, sent)
+            for move in self._moved(block, said, event, left, sent):
+                if not isinstance(event, t.Tick) or move[1:] not in ticked:
+                    moves.append(move)
+                if isinstance(event, t.Tick):
+                    ticked.add(move[1:])
         return [*dict.fromkeys(moves)]
 
     def _claims(self, fit: bool, fault: str) -> Local:
@@ -165,6 +171,7 @@ class Attempts:
         sent: Asked | None,
     ) -> list[Local]:
         assert block.attempt is not None
+        self.doing = said
         then = self.stepped(block.attempt, event, block.fit)
         new, orphan = self.clipped(then.state, event.now), sent if left else None
         sends: list[Any] = [command.request for command in then.commands if isinstance(command, t.Send)]
@@ -193,6 +200,12 @@ class Attempts:
             state, record=RECORD, lease=lease, flight=flight, queue=queue, **dict.fromkeys(marks, 0)
         )
 
+    def _said(self, event: t.AttemptEvent) -> str:
+        if isinstance(event, t.Tick):
+            return f"its time passes to {PASSED[self.waits.index(event.now)]}"
+        late = " late" if isinstance(event, t.SessionOpened) and event.now else ""
+        return SAID[type(event)] + late
+
     def impossible(self) -> list[str]:
         """What the machine says to events that cannot come in the states that were reached."""
         said: dict[str, None] = {}
@@ -205,13 +218,8 @@ class Attempts:
         return [*said]
 
 
-def _said(event: t.AttemptEvent) -> str:
-    late = " late" if isinstance(event, t.SessionOpened) and event.now else ""
-    return SAID[type(event)] + late
-
-
+PASSED = ("the next renewal", "the deadline", "the end of its grace", "the end of its patience")
 SAID: dict[type, str] = {
-    t.Tick: "its time passes",
     t.SessionFailed: "its session fails",
     t.SessionOpened: "its session opens",
     t.HandlerReturned: "its handler returns",

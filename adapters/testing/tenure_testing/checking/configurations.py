@@ -1,32 +1,146 @@
-"""The named configurations: the gate's set, and the large ones beside it. Each is here for a bug of its own."""
+"""The named configurations of rows and workers under free clocks: what is in the set, why, and what must be seen there.
+
+Each is here for a bug that it finds and no smaller one of the set does; `tests/checking` plants the bug and looks. Two
+stand apart, with a third worker and with a second zombie: they are searched for whether there is anything new in them
+(`cutoff`). `FLEETS` are searches of the worker machine.
+"""
 
 from __future__ import annotations
 
-from tenure_testing.checking.configuration import Configuration
+from tenure_testing.checking.configuration import Configuration, Search
+from tenure_testing.checking.cutoff import no_news
 from tenure_testing.checking.explorer import explore_world
+from tenure_testing.checking.fleet_configurations import FLEETS
 from tenure_testing.checking.rows import Law
-from tenure_testing.checking.world import RowWorld
+from tenure_testing.checking.world import LOST, RowWorld
 
 
 def _rows(
-    name: str, workers: int, zombies: int, features: str, reason: str, large: bool = False
+    name: str,
+    sizes: tuple[int, int, int],
+    features: str,
+    reason: str,
+    sometimes: tuple[str, ...],
+    large: bool = False,
+    search: Search | None = None,
 ) -> Configuration:
+    """`sizes`: workers, ttl, zombies."""
+    workers, ttl, zombies = sizes
     given = frozenset(features.split())
-    return Configuration(name, workers, 1, 2, zombies, given, reason, RowWorld, large=large)
+    return Configuration(name, workers, 1, ttl, zombies, given, reason, RowWorld, sometimes, large, search)
 
 
-CONFIGURATIONS: tuple[Configuration, ...] = (
-    _rows("rows and zombies", 2, 1, "", ""),
-    _rows("cancel", 2, 1, "cancel", ""),
-    _rows("drain", 2, 1, "drain", ""),
-    _rows("drain and cancel", 2, 1, "drain cancel", ""),
-    _rows("effects and events", 2, 0, "effects events", ""),
-    _rows("three workers", 3, 0, "", ""),
-    _rows("tiers", 1, 0, "tiers", ""),
-    _rows("forgotten rows", 2, 1, "prune", ""),
-    _rows("rows and two zombies", 2, 2, "", "", large=True),
+ALWAYS = (
+    "crashes",
+    "hears nothing",
+    "Claim succeeded",
+    "Claim succeeded, a take-over",
+    "Claim succeeded, a replay",  # unknown, then granted
+    "Claim succeeded, granted nothing",
+    "Claim refused (not_ready)",
+    "Claim refused (ended)",
+    "Renew succeeded",
+    "Renew fenced",
+    "Release succeeded",
+    "Release succeeded, again",
+    "Complete succeeded",
+    "Complete succeeded, lost too often",
+)
+RIVALS = ("Claim refused (held)", "Complete fenced", "Release fenced")
+ZOMBIES = (
+    LOST,  # unknown, then lost
+    "late: Claim succeeded",
+    "late: Claim succeeded, a take-over",
+    "late: Claim succeeded, a replay",
+    "late: Renew succeeded",
+    "late: Renew fenced",
+    "late: Complete succeeded",  # unknown, then committed
+    "late: Complete succeeded, again",
+    "late: Complete fenced",  # a zombie is refused
+    "late: Release succeeded",
+    "late: Release fenced",
+)
+CANCELS = (
+    "RequestCancel succeeded, on a live lease",
+    "RequestCancel succeeded, ends it",
+    "RequestCancel succeeded, had ended, again",
+    "Complete succeeded, though cancelled",  # complete against cancel, both ways
+    "Complete fenced, cancelled before",
+    "Release succeeded, ends as cancelled",
+    "sees the cancel flag",
+)
+EFFECTS = (
+    "RecordEffect succeeded",
+    "RecordEffect succeeded, again",
+    "RecordEffect fenced",
+    "EmitEvent succeeded",
+    "EmitEvent succeeded, again",
+    "EmitEvent fenced",
+    "its handler asks, sends RecordEffect",
+)
+FORGOTTEN = (
+    "Prune succeeded",
+    "Register succeeded",
+    "Register succeeded, again",
+    "Claim refused (not_found)",
+    "late: Claim refused (not_found)",
 )
 
+ROWS: tuple[Configuration, ...] = (
+    _rows(
+        "tiers",
+        (1, 2, 0),
+        "tiers",
+        "S15: a worker whose tiers do not suffice runs handlers",
+        (*ALWAYS[:9], "its session opens", "is answered, sends Release"),
+    ),
+    _rows(
+        "effects and events",
+        (2, 2, 0),
+        "effects events",
+        "S10: a later attempt's effect replaces what the first one recorded",
+        (*ALWAYS, *RIVALS, *EFFECTS),
+    ),
+    _rows(
+        "rows and zombies",
+        (2, 2, 1),
+        "",
+        "S9, K16: a renewal that is late undoes the release of its own worker",
+        (*ALWAYS, *RIVALS, *ZOMBIES),
+    ),
+    _rows(
+        "forgotten rows",
+        (2, 2, 1),
+        "prune",
+        "S11, K20: a completion of a process that was pruned makes its row again",
+        (*ALWAYS, *RIVALS, *ZOMBIES, *FORGOTTEN),
+    ),
+    _rows(
+        "three workers",
+        (3, 2, 0),
+        "",
+        "cut-off: with a third worker there would be requests to a row, or steps, that fewer do not bring",
+        (*ALWAYS, *RIVALS),
+        search=no_news,
+    ),
+    _rows(
+        "drain and cancel",
+        (2, 2, 1),
+        "drain cancel",
+        "S17: an attempt that is cancelled in a drain forgets who asked for it, and why",
+        (*ALWAYS, *RIVALS, *ZOMBIES, *CANCELS, "is told to shut down"),
+    ),
+    _rows(
+        "rows and two zombies",
+        (2, 2, 2),
+        "",
+        "cut-off: with a second zombie there would be requests to a row, or steps, that fewer do not bring",
+        (*ALWAYS, *RIVALS, *ZOMBIES),
+        large=True,
+        search=no_news,
+    ),
+)
+CONFIGURATIONS = (*ROWS, *FLEETS)
 GATE = tuple(one for one in CONFIGURATIONS if not one.large)
 LARGE = tuple(one for one in CONFIGURATIONS if one.large)
 

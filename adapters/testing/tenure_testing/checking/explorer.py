@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 from attrs import frozen
 
+from tenure_testing.checking.saving import trace_of
+
 if TYPE_CHECKING:
     from tenure_testing.checking.configuration import Configuration
 
@@ -65,7 +67,7 @@ class World(Protocol):
 
 @frozen
 class Violation:
-    """What broke, and a shortest way to the state in which it did."""
+    """What broke, and a shortest way to it; where the world can tell, the transition that broke it comes last."""
 
     properties: tuple[str, ...]
     said: str
@@ -74,8 +76,12 @@ class Violation:
     def lines(self) -> list[str]:
         """The counterexample, one line a transition."""
         numbered = enumerate(self.path, 1)
-        steps = [f"{n:3} {move.actor}: {move.action:44} {move.note}".rstrip() for n, move in numbered]
-        return [*steps, f"{len(self.path) + 1:3} breaks {', '.join(self.properties)}: {self.said}"]
+        steps = [f"{n:3} {move.actor + ': ' + move.action:52} {move.note}".rstrip() for n, move in numbered]
+        return [*steps, f"    breaks {', '.join(self.properties)}: {self.said}"]
+
+    def as_trace(self) -> str:
+        """The counterexample as a file of `tests/traces`, as far as its words can say it."""
+        return trace_of(self)
 
 
 @frozen
@@ -103,6 +109,8 @@ def explore(configuration: Configuration, progress: Callable[[int], None] | None
 
     It runs whatever `tenure` modules are imported, so a patched core is what is explored.
     """
+    if configuration.search is not None:
+        return configuration.search(configuration, progress)
     return explore_world(configuration, configuration.world(configuration), progress)
 
 

@@ -157,7 +157,10 @@ def writes_under_its_lease(of: Transition) -> bool:
 
 
 def revives_nothing(of: Transition) -> bool:
-    """S5."""
+    """S5: neither by a write, nor by telling a claim again that it has a lease."""
+    reply = of.answer.reply if isinstance(of.answer, Succeeded) else None
+    if isinstance(reply, Claimed) and reply.grants and of.row is not None and of.row.expires_at <= NOW:
+        return False
     tested = isinstance(of.asked, Renew | RecordEffect)
     written = of.changes or of.pair.after.effects != of.pair.before.effects
     return not (tested and written) or of.live
@@ -198,11 +201,13 @@ def end_is_absorbing(of: Transition) -> bool:
     return not (of.ended and of.changes)
 
 
+def makes_nothing_again(of: Transition) -> bool:
+    """S11: a row that is gone is made anew by its registration only."""
+    return of.before is not None or not of.changes or isinstance(of.asked, Register)
+
+
 def completing_again_is_answered(of: Transition) -> bool:
-    """S11: the same outcome again is answered with what is stored, another is a conflict, and both change nothing;
-    and of a row that is gone nothing is made again."""
-    if of.before is None and isinstance(of.asked, FENCED):
-        return not of.changes
+    """S11: the same outcome again is answered with what is stored, another is a conflict; both change nothing."""
     if not isinstance(of.asked, Complete) or of.row is None or of.row.ended_by is not EndedBy.COMPLETE:
         return True
     if (of.asked.fence.token, of.asked.fence.claim) != (of.row.token, of.row.claim):
@@ -242,9 +247,11 @@ def cancel_is_sticky(of: Transition) -> bool:
 
 
 def invents_no_outcome(of: Transition) -> bool:
-    """S17: an outcome is the one that a Complete brought, or cancelled, for which somebody asked."""
+    """S17: an outcome is the one that a Complete brought; cancelled is what somebody asked for, with that reason."""
     if of.row is None or of.row.outcome is None or of.ended:
         return True
+    if isinstance(of.row.outcome, Cancelled) and of.row.outcome != Cancelled(of.row.cancel or ""):
+        return False
     if isinstance(of.row.outcome, Cancelled) and of.row.cancel is None:
         return False
     brought = of.asked.outcome if isinstance(of.asked, Complete) else Cancelled(of.row.cancel or "")
@@ -296,6 +303,7 @@ def versions_grow(of: Transition) -> bool:
 
 
 PROPERTIES: tuple[tuple[str, Callable[[Transition], bool]], ...] = (
+    ("S11", makes_nothing_again),
     ("S2", token_grows_by_claims_only),
     ("S3", claims_what_is_free),
     ("S8", releases_its_own),

@@ -130,8 +130,8 @@ class Law:
         broken = broken_by(transition)
         said = words(transition)
         if broken:
-            raise Broken(broken, f"{said}: {asked} is answered {answer} and makes {before} {after}")
-        (then,) = after.records or (None,)
+            raise Broken(broken, f"{said}; the row was {shown(row.record)}, and is {shown(_row(after))}")
+        then = _row(after)
         new = Row(then and _rebased(then), bool(after.effects), any(event.token for event in after.events))
         taken = then is not None and row.record is not None and then.token != row.record.token
         return Answered(said, new, _unnumbered(answer, then), taken, row.record is not None and then is None)
@@ -144,6 +144,19 @@ def _snapshot(row: Row, last: ClaimId | None, recorder: int) -> Snapshot:
     records = () if row.record is None else (row.record,)
     claims = ((last, CLOCK),) if last else ()
     return Snapshot(records, events, effects, claims, number=CURRENT, limits=LIMITS)
+
+
+def shown(record: Record | None) -> str:
+    """The row in a few words."""
+    if record is None:
+        return "gone"
+    left = f"held for {(record.expires_at - CLOCK) // TICK}" if record.held else "free"
+    words = [type(record.outcome).__name__ if record.outcome else left, f"lost {record.lost}"]
+    return ", ".join([*words, *(["cancel flag"] if record.cancel is not None else [])])
+
+
+def _row(state: Snapshot) -> Record | None:
+    return next(iter(state.records), None)
 
 
 def _unnumbered(answer: Answer, then: Record | None) -> Answer:

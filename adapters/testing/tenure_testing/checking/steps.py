@@ -69,7 +69,7 @@ def acts_within_its_budget(of: Stepped) -> bool:
     permitted = any(
         isinstance(s, t.AnswerAsk) and isinstance(s.answer, t.Permitted) for s in of.then.commands
     )
-    acts = any(isinstance(send.request, RecordEffect | EmitEvent | Renew) for send in of.sends)
+    acts = any(isinstance(send.request, RecordEffect | EmitEvent) for send in of.sends)
     return not (spent and (of.starts or permitted or acts))
 
 
@@ -151,6 +151,13 @@ def resolves_what_is_unknown(of: Stepped) -> bool:
     return flight.request in waiting[:1] or isinstance(then, LOST) or (given_up and not last)
 
 
+def keeps_what_it_may_keep(of: Stepped) -> bool:
+    """L3, as far as one step can show it: a lease is given up as lost only when the store said so, or answered what
+    the contract forbids; never for want of an answer."""
+    lost = isinstance(of.then.state, t.LeaseLost) and not isinstance(of.state, t.LeaseLost)
+    return not lost or isinstance(of.event, t.CallFenced | t.CallRefused | t.CallSucceeded)
+
+
 def _outcome(state: t.AttemptState) -> Outcome | None:
     return state.outcome if isinstance(state, t.Completing) else None
 
@@ -162,7 +169,17 @@ PROPERTIES: tuple[tuple[str, Callable[[Stepped], bool]], ...] = (
     ("S14", is_silent_after_a_loss),
     ("S18", resolves_what_is_unknown),
     ("S17", reports_what_happened),
+    ("L3", keeps_what_it_may_keep),
 )
+
+
+def words(state: t.AttemptState, event: t.AttemptEvent, then: t.Step) -> str:
+    """The step in a line."""
+    told = [type(command).__name__ for command in then.commands if not isinstance(command, t.Send)]
+    sends = [f"Send({type(send.request).__name__})" for send in then.commands if isinstance(send, t.Send)]
+    name = "no attempt" if isinstance(then.state, t.Ended) else type(then.state).__name__
+    did = ", ".join([*told, *sends]) or "nothing"
+    return f"{type(event).__name__} in {type(state).__name__} leads to {name}, and to {did}"
 
 
 def broken_by(state: t.AttemptState, event: t.AttemptEvent, then: t.Step, fit: bool) -> list[str]:

@@ -8,37 +8,45 @@ from typing import TYPE_CHECKING
 
 from tenure import attempt_types as t
 from tenure_testing.checking.explorer import Move
-from tenure_testing.checking.rows import CLOCK, TICK
+from tenure_testing.checking.rows import shown as row_words
 
 if TYPE_CHECKING:
-    from tenure_testing.checking.world import Moved, RowWorld, State
+    from tenure_testing.checking.world import RowWorld, State
 
 NAMES = "ABCDEF"
+STEP = "a step"
+"""Stands for what the attempt machine was asked last."""
 
 
 def told(world: RowWorld, path: Sequence[State]) -> list[Move]:
-    """Each transition of the path: who did what, and what the world looks like after it."""
-    return [step for step, _ in walked(world, path)]
-
-
-def walked(world: RowWorld, path: Sequence[State]) -> Iterator[tuple[Move, dict[str, int]]]:
-    """The same, with each worker's block after the step."""
+    """Each transition of the path, who did what, and what the world looks like after it; then the one that breaks."""
     names = list(NAMES[: world.workers])
+    return [*_walked(world, path, names), *_breaking(world, path[-1], names)]
+
+
+def _walked(world: RowWorld, path: Sequence[State], names: list[str]) -> Iterator[Move]:
     for old, new in pairwise(path):
         place, move, raw = next(found for found in world.labelled(old) if _sorted(found[2]) == new)
         actor = names[place] if place >= 0 else ""
         order = sorted(range(len(names)), key=lambda at: raw[2 + at])
-        names = [names[at] for at in order]
-        blocks = dict(sorted(zip(names, new[2:], strict=True)))
-        yield _step(actor, move, shown(world, new, names)), blocks
+        names[:] = [names[at] for at in order]
+        yield _step(actor, move.said, shown(world, new, names))
+
+
+def _breaking(world: RowWorld, state: State, names: Sequence[str]) -> Iterator[Move]:
+    """The transition that broke something has no state after it: the world says who was about to move."""
+    if world.breaking is not None:
+        mover, how = world.breaking
+        actor = names[state[2:].index(mover)] if mover >= 0 else ""
+        said = world.attempts.doing if how == STEP else how
+        yield _step(actor, said, "")
 
 
 def _sorted(state: State) -> State:
     return (*state[:2], *sorted(state[2:]))
 
 
-def _step(actor: str, move: Moved, note: str) -> Move:
-    said = move.said
+def _step(actor: str, said: str, note: str) -> Move:
     if said.startswith("late: "):
         return Move("the network", said, "the store", note)
     if not actor:
@@ -50,13 +58,7 @@ def _step(actor: str, move: Moved, note: str) -> Move:
 
 def shown(world: RowWorld, state: State, names: Sequence[str]) -> str:
     """Row, pool and workers in a line."""
-    record = world.rows.values[state[0]].record
-    if record is None:
-        words = ["no row"]
-    else:
-        left = f"held for {(record.expires_at - CLOCK) // TICK}" if record.held else "free"
-        words = [f"row {type(record.outcome).__name__ if record.outcome else left}, lost {record.lost}"]
-        words += ["cancel flag"] if record.cancel is not None else []
+    words = [f"row {row_words(world.rows.values[state[0]].record)}"]
     for number in world.pools.values[state[1]].zombies:
         zombie = world.zombies.values[number]
         words += [f"late {type(zombie.asked).__name__} of {RANKS[zombie.token]}"] if zombie else []

@@ -35,7 +35,7 @@ from tenure_testing.checking.rows import (
     Row,
     later,
 )
-from tenure_testing.checking.telling import told
+from tenure_testing.checking.telling import STEP, told
 
 State: TypeAlias = tuple[int, ...]
 T = TypeVar("T")
@@ -82,7 +82,8 @@ class Numbers(Generic[T]):
 
 
 class RowWorld:
-    """The world of a configuration; features: `cancel`, `drain`, `effects`, `events`, `prune`, `tiers`."""
+    """The world of a configuration. Features: `cancel`, `drain`, `effects`, `events`, `prune`, `tiers`; and
+    `sessions open`, without which they may also fail to."""
 
     def __init__(self, configuration: Configuration) -> None:
         features = configuration.features
@@ -91,6 +92,7 @@ class RowWorld:
         self.rows, self.blocks, self.pools = Numbers(Row()), Numbers(Block()), Numbers(Pool())
         self.zombies: Numbers[Zombie | None] = Numbers(None)
         self.seen: set[str] = set()
+        self.breaking: tuple[int, str] | None = None  # the block that moves, -1 for nobody; and how
         self._of_worker: dict[tuple[int, int, int], list[Moved]] = {}
         self._of_world: dict[tuple[int, int], list[Moved]] = {}
         self._outdated: tuple[list[int], ...] = ([], [], [])
@@ -147,6 +149,7 @@ class RowWorld:
         key = (row, pool, mover)
         moves = self._of_worker.get(key)
         if moves is None:
+            self.breaking = (mover, STEP)
             moves = self._of_worker[key] = [
                 *self._by_itself(row, pool, mover),
                 *self._by_the_store(row, pool, mover),
@@ -158,6 +161,7 @@ class RowWorld:
         key = (row, pool)
         moves = self._of_world.get(key)
         if moves is None:
+            self.breaking = (-1, "a request")
             moves = self._of_world[key] = [*self._without_workers(row, pool)]
             self.seen.update(move.said for move in moves)
         return moves
@@ -184,8 +188,10 @@ class RowWorld:
         """The store answers the worker's call, or gets another copy of its claim."""
         block, air = self.blocks.values[mover], self.pools.values[pool]
         if isinstance(block.mail, Asked):
+            self.breaking = (mover, type(block.mail).__name__)
             yield self._executed(row, pool, block, block.mail)
         if block.copies:
+            self.breaking = (mover, "late: Claim")
             fewer, left = block._replace(copies=block.copies - 1), air._replace(copies=air.copies - 1)
             found = self.law.answered(self.rows.values[row], self.attempts.claim)
             yield self._granted(f"late: {found.said}", found, left, fewer)
@@ -223,6 +229,7 @@ class RowWorld:
         for place, number in enumerate(air.zombies):
             zombie = self.zombies.values[number]
             assert zombie is not None
+            self.breaking = (-1, f"late: {type(zombie.asked).__name__}")
             left = air._replace(zombies=air.zombies[:place] + air.zombies[place + 1 :])
             found = self.law.answered(value, zombie.asked, zombie.token)
             after = self._stale(left) if found.taken else left

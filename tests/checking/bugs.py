@@ -1,0 +1,275 @@
+"""Bugs for the checker to find, each a small patch of the core: rules of the law, entries of the machine's table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import pytest
+from attrs import evolve
+
+from tenure import attempt, attempt_opening, attempt_rules, claims, model, registry
+from tenure import attempt_guards as guards
+from tenure import attempt_types as t
+from tenure.attempt_opening import session_opened
+from tenure.instants import Instant, StoreTime
+from tenure.limits import Limits
+from tenure.process import Cancelled, Fence, Record
+from tenure.registry import Decision
+from tenure.replies import Answer, Claimed, Completed, Grant, Reason, Refused, Renewed, Stamp, Succeeded
+from tenure.requests import Claim, Complete, RecordEffect, Release, Renew, RequestCancel
+from tenure.stores import DurabilityTier
+from tenure.tables import Edge, each, go, ignore
+from tenure.tiers import Facets
+from tenure.values import changed
+from tenure_testing.checking import Configuration, attempts, named
+from tenure_testing.checking.rows import CLOCK, NEXT, RECORD
+
+Patch: TypeAlias = Callable[[pytest.MonkeyPatch], None]
+Decide: TypeAlias = Callable[[Record | None, Any], Decision]
+"""What the shipped law makes of a row and a request."""
+Rule: TypeAlias = Callable[[Record | None, Any, Decide], Decision]
+
+
+def small(name: str) -> Configuration:
+    """That configuration with one worker: with a zombie, it makes every request that two make."""
+    return evolve(named(name), workers=1)
+
+
+ROWS, CANCEL, FORGOTTEN = small("rows and zombies"), small("drain and cancel"), small("forgotten rows")
+EFFECTS, TIERS = named("effects and events"), named("tiers")
+
+
+# --- how the core is patched --------------------------------------------------------------------------------------
+
+
+def deciding(kind: type, rule: Rule, blind: bool = False) -> Patch:
+    """Requests of that kind follow the rule. `blind`: it does not see what is recorded under the request's key."""
+
+    def patch(monkeypatch: pytest.MonkeyPatch) -> None:
+        shipped = registry.decide
+
+        def decide(record: Record | None, request: Any, known: Any, *rest: Any) -> Decision:
+            def asked(record: Record | None, request: Any) -> Decision:
+                return shipped(record, request, None if blind else known, *rest)
+
+            return (
+                rule(record, request, asked)
+                if isinstance(request, kind)
+                else shipped(record, request, known, *rest)
+            )
+
+        monkeypatch.setattr(model, "decide", decide)
+
+    return patch
+
+
+def setting(where: object, name: str, make: Callable[[Any], object]) -> Patch:
+    """That name stands for what `make` makes of what is shipped."""
+    return lambda monkeypatch: monkeypatch.setattr(where, name, make(getattr(where, name)))
+
+
+def entering(state: type, event: type, entry: tuple[Edge, ...]) -> Patch:
+    """That entry of the attempt machine's table."""
+    table: Any = attempt.TABLE
+    return lambda monkeypatch: monkeypatch.setitem(table, (state, event), entry)
+
+
+def unfenced(record: Record | None, request: Any, shipped: Decide) -> Decision:
+    """Written by process id alone: whatever fence comes with the request, the row's is taken."""
+    if record is None or record.claim is None:
+        return shipped(record, request)
+    return shipped(record, changed(request, fence=Fence("p", record.claim, record.token)))
+
+
+def overwrites(record: Record | None, request: Any, shipped: Decide) -> Decision:
+    """As shipped; it is blind that makes it a bug."""
+    return shipped(record, request)
+
+
+def writing(**fields: Any) -> Rule:
+    """These fields are written too."""
+
+    def rule(record: Record | None, request: Any, shipped: Decide) -> Decision:
+        made = shipped(record, request)
+        return made if made.record is None else changed(made, record=changed(made.record, **fields))
+
+    return rule
+
+
+def unseen(**fields: Any) -> Rule:
+    """These fields of the row are taken to be so."""
+    return lambda record, request, shipped: shipped(record and changed(record, **fields), request)
+
+
+# --- bugs in the law of rows --------------------------------------------------------------------------------------
+
+
+def _held_is_free(shipped: Any) -> object:
+    def refuse_claim(record: Record | None, clock: StoreTime, limits: Limits) -> Refused | None:
+        refused: Refused | None = shipped(record, clock, limits)
+        return None if refused == Refused(Reason.HELD) else refused
+
+    return refuse_claim
+
+
+def _flag_after_the_end(record: Record | None, request: Any, shipped: Decide) -> Decision:
+    made = shipped(record, request)
+    late = record is not None and record.outcome is not None and record.cancel is None
+    return changed(made, record=changed(record, cancel="late", version=NEXT)) if late else made
+
+
+def _undoes_a_release(record: Record | None, request: Any, shipped: Decide) -> Decision:
+    """K16: it looks at tokens alone."""
+    return shipped(record and changed(record, held=record.outcome is None and record.token > 0), request)
+
+
+def _another_outcome_is_the_same(record: Record | None, request: Any, shipped: Decide) -> Decision:
+    made = shipped(record, request)
+    if record is None or record.outcome is None or not isinstance(made.answer, Refused):
+        return made
+    return changed(
+        made, answer=Succeeded(Completed(Stamp(record.token, record.version, CLOCK), record.outcome))
+    )
+
+
+def _makes_a_row_again(record: Record | None, request: Any, shipped: Decide) -> Decision:
+    """K20: an upsert."""
+    if record is not None:
+        return shipped(record, request)
+    again = changed(RECORD, token=request.fence.token, claim=request.fence.claim, held=True)
+    return shipped(again, request)
+
+
+def _counts_nothing(shipped: Any) -> object:
+    def grant(record: Record, *rest: Any) -> Record:
+        granted: Record = shipped(record, *rest)
+        return changed(granted, lost=record.lost)
+
+    return grant
+
+
+def _answers_what_it_did_not_change(shipped: Any) -> object:
+    """K12: the reply has the row that was looked at, whether it was changed or not."""
+
+    def claim(tables: Any, request: Claim, clock: StoreTime) -> Answer:
+        answer: Answer = shipped(tables, request, clock)
+        record = tables.record(request.process_id)
+        if answer != Refused(Reason.HELD):
+            return answer
+        return Succeeded(Claimed((claims.lease_of(record, request.claim),), 1))
+
+    return claim
+
+
+def _lives_through_its_expiry(shipped: object) -> object:
+    def live(record: Record, now: StoreTime) -> bool:
+        return record.held and now <= record.expires_at
+
+    return live
+
+
+def _hides_the_flag(record: Record | None, request: Any, shipped: Decide) -> Decision:
+    made = shipped(record, request)
+    if not (isinstance(made.answer, Succeeded) and isinstance(made.answer.reply, Renewed)):
+        return made
+    return changed(made, answer=Succeeded(changed(made.answer.reply, cancel=None)))
+
+
+# --- bugs in the machine ------------------------------------------------------------------------------------------
+
+
+def _starts_again(state: t.Opening, event: t.Event) -> t.Step:
+    return t.Step(state, session_opened(state, event).commands)
+
+
+def _no_limit_while_opening(shipped: Any) -> object:
+    def overdue_at(state: t.AttemptState) -> Instant | None:
+        limit: Instant | None = shipped(state)
+        return None if isinstance(state, t.Opening) else limit
+
+    return overdue_at
+
+
+def _never_too_late(shipped: Any) -> object:
+    def deadline(state: t.Holding) -> Instant:
+        return Instant(shipped(state) * 2)
+
+    return deadline
+
+
+def _invents_a_cancellation(state: t.Holding, event: t.Event) -> t.Step:
+    return attempt_rules.complete(state, Cancelled("asked"), event)
+
+
+def _forgets_the_reason(state: t.Stopping, event: t.CancelSeen) -> t.Step:
+    step = attempt_rules.draining_cancelled(state, event)
+    return t.Step(changed(step.state, detail=""), step.commands)
+
+
+def _ignores_its_tiers(shipped: Any) -> object:
+    def unfit(terms: t.Terms, grant: Grant) -> object:
+        return shipped(changed(terms, tier_fault=""), grant)
+
+    return unfit
+
+
+def _one_facet_is_forgotten(shipped: Any) -> object:
+    def tier_fault(facets: Facets) -> object:
+        return shipped(changed(facets, artifacts=DurabilityTier.DURABLE))
+
+    return tier_fault
+
+
+LAST_WRITE_DROPPED = (
+    ignore("stale", guards.stale, attempt.STALE),
+    go("current", guards.flying, lambda state, event: t.Step(t.Ended("p", t.End.COMPLETED))),
+)
+
+BUGS: list[tuple[str, str, Configuration, Patch]] = [
+    ("S2", "K19: a release takes the token back", ROWS, deciding(Release, writing(token=0))),
+    ("S2", "a renewal draws a new token", ROWS, deciding(Renew, writing(token=NEXT))),
+    ("S3", "a claim over a live lease", ROWS, setting(model, "refuse_claim", _held_is_free)),
+    ("S4", "K1, K23: a complete is not fenced", ROWS, deciding(Complete, unfenced)),
+    ("S4", "an effect is not fenced", EFFECTS, deciding(RecordEffect, unfenced)),
+    ("S5", "an expired lease is renewed", ROWS, deciding(Renew, unseen(expires_at=CLOCK + 1))),
+    ("S5", "K18: <= for < at the expiry", ROWS, setting(Record, "live", _lives_through_its_expiry)),
+    ("S6", "K10: a late cancel overwrites", CANCEL, deciding(RequestCancel, unseen(outcome=None))),
+    ("S6", "told, and not kept", ROWS, deciding(Complete, writing(outcome=None, ended_by=None))),
+    ("S7", "a late cancel flags what has ended", CANCEL, deciding(RequestCancel, _flag_after_the_end)),
+    ("S8", "K3: a release is not fenced", ROWS, deciding(Release, unfenced)),
+    ("S9", "K2: a renewal is not fenced", ROWS, deciding(Renew, unfenced)),
+    ("S9", "a renewal shortens", ROWS, deciding(Renew, writing(expires_at=CLOCK + 1))),
+    ("S10", "the later writer wins", EFFECTS, deciding(RecordEffect, overwrites, blind=True)),
+    ("S11", "another outcome again", ROWS, deciding(Complete, _another_outcome_is_the_same)),
+    ("S11", "K20: a row is made again", FORGOTTEN, deciding(Complete, _makes_a_row_again)),
+    ("S12", "a session that opens twice", ROWS, entering(t.Opening, t.SessionOpened, each(_starts_again))),
+    ("S13", "no deadline while opening", ROWS, setting(attempt, "overdue_at", _no_limit_while_opening)),
+    ("S14", "writes after a loss", ROWS, entering(t.LeaseLost, t.HandlerReturned, each(attempt_rules.returned))),
+    ("S14", "goes on after a loss", ROWS, entering(t.Running, t.CallFenced, each(attempt_rules.due))),
+    ("S14", "no instant after which it is dropped", ROWS, setting(attempt_rules, "deadline", _never_too_late)),
+    ("S15", "its tiers are not looked at", TIERS, setting(attempt_opening, "_unfit", _ignores_its_tiers)),
+    ("S15", "a facet is not looked at", TIERS, setting(attempts, "tier_fault", _one_facet_is_forgotten)),
+    ("S16", "a cancel ends a live one", CANCEL, deciding(RequestCancel, unseen(held=False))),
+    ("S16", "a renewal does not show the flag", CANCEL, deciding(Renew, _hides_the_flag)),
+    ("S17", "cancelled, and nobody asked", ROWS, entering(t.Running, t.HandlerStopped, each(_invents_a_cancellation))),
+    ("S18", "W3: an unanswered write is dropped", ROWS, entering(t.Completing, t.CallUnknown, LAST_WRITE_DROPPED)),
+    ("S19", "K12: a row that it did not change", ROWS, setting(model, "_claim", _answers_what_it_did_not_change)),
+    ("S20", "a take-over is not counted", ROWS, setting(model, "grant", _counts_nothing)),
+    ("L3", "K22: one failed renewal", ROWS, entering(t.Running, t.CallUnknown, each(attempt_rules.fenced))),
+    ("version", "a change without a version", CANCEL, deciding(RequestCancel, writing(version=0))),
+]  # fmt: skip
+"""The first property that is reported; the bug; where it is found, and the patch."""
+
+REASONS: dict[str, Patch] = {
+    "tiers": setting(attempt_opening, "_unfit", _ignores_its_tiers),
+    "effects and events": deciding(RecordEffect, overwrites, blind=True),
+    "rows and zombies": deciding(Renew, _undoes_a_release),
+    "forgotten rows": deciding(Complete, _makes_a_row_again),
+    "drain and cancel": entering(
+        t.Stopping,
+        t.CancelSeen,
+        (go("draining", guards.draining, _forgets_the_reason), attempt.TABLE[t.Stopping, t.CancelSeen][1]),
+    ),
+}
+"""The bug that each configuration's `reason` names."""
