@@ -7,6 +7,7 @@ from io import TextIOWrapper
 
 import click
 
+from tenure_cli.check import check
 from tenure_cli.clients import cancel, start, wait
 from tenure_cli.conform import conform
 from tenure_cli.demo.command import demo
@@ -26,7 +27,7 @@ def cli() -> None:
     """
 
 
-for command in (worker, start, list_, show, cancel, events, wait, demo, verify_trace, conform, simulate):
+for command in (worker, start, list_, show, cancel, events, wait, demo, check, verify_trace, conform, simulate):
     cli.add_command(command)
 
 
