@@ -110,7 +110,7 @@ LEASES = Alphabet(
         "renew for less": under(current, lambda fence: Renew(fence, 1)),
         **under_each("complete", lambda fence: Complete(fence, DONE)),
         "complete otherwise": under(current, lambda fence: Complete(fence, OTHER)),
-        **under_each("release", lambda fence: Release(fence)),
+        **under_each("release", Release),
         "release for later": under(current, lambda fence: Release(fence, TICK)),
         "request cancel": always(RequestCancel(PROCESS, "a")),
         "request cancel again": once_flagged(RequestCancel(PROCESS, "b")),
@@ -135,7 +135,7 @@ EFFECTS = Alphabet(
         ),
         "renew under its own fence": under(current, lambda fence: Renew(fence, TTL)),
         "complete under its own fence": under(current, lambda fence: Complete(fence, DONE)),
-        "release under its own fence": under(current, lambda fence: Release(fence)),
+        "release under its own fence": under(current, Release),
     },
 )
 
@@ -152,7 +152,7 @@ EVENTS = Alphabet(
         "emit undeclared event": under(current, lambda fence: EmitEvent(fence, "other", NULL, "l")),
         "append event": always(AppendEvent(PROCESS, "signal", Json("2"), "k")),
         "complete under its own fence": under(current, lambda fence: Complete(fence, DONE)),
-        "release under its own fence": under(current, lambda fence: Release(fence)),
+        "release under its own fence": under(current, Release),
     },
 )
 

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Sequence
 from attrs import evolve, frozen
 
 from tenure.canonical import NULL
-from tenure.limits import Limits
 from tenure.process import ClaimId, Fence
 from tenure.replies import FenceNote
 from tenure.requests import (
@@ -20,11 +19,8 @@ from tenure.requests import (
     Renew,
     RequestCancel,
 )
-from tenure_testing.conforming.story import TTL, Story, Told, done, scenario, told_in
+from tenure_testing.conforming.story import HORIZON, SHORT, TTL, Story, Told, done, scenario, told_in
 from tenure_testing.conforming.vectors import Ability
-
-HORIZON = 10_000
-SHORT = Limits(retry_horizon=HORIZON)
 
 
 @frozen
@@ -125,23 +121,79 @@ def of_its_neighbour(story: Story) -> Fence:
 
 LOSSES: Sequence[Loss] = (
     Loss("superseded", "its lease expired and another worker claimed the process", "S4 K1", taken_over),
-    Loss("outlived", "the worker that took the process over has ended it already", "S4 S7 K1 K10", taken_over_and_ended),
-    Loss("older-self", "its own worker has claimed the process again since, under a new token", "S4 K13", taken_again_by_itself),
+    Loss(
+        "outlived",
+        "the worker that took the process over has ended it already",
+        "S4 S7 K1 K10",
+        taken_over_and_ended,
+    ),
+    Loss(
+        "older-self",
+        "its own worker has claimed the process again since, under a new token",
+        "S4 K13",
+        taken_again_by_itself,
+    ),
     Loss("released", "it gave the process back itself", "S4 S8", given_back, (Release,)),
-    Loss("released-and-taken", "it gave the process back, and another worker has it", "S4 S8 K3", given_back_and_taken),
-    Loss("finished", "it has ended the process itself, and only its own Complete again is a replay", "S7 K10", ended, (Complete,)),
-    Loss("cancelled-late", "the process was cancelled when the lease had expired, which ended it", "S7 S16", cancelled_while_expired),
+    Loss(
+        "released-and-taken",
+        "it gave the process back, and another worker has it",
+        "S4 S8 K3",
+        given_back_and_taken,
+    ),
+    Loss(
+        "finished",
+        "it has ended the process itself, and only its own Complete again is a replay",
+        "S7 K10",
+        ended,
+        (Complete,),
+    ),
+    Loss(
+        "cancelled-late",
+        "the process was cancelled when the lease had expired, which ended it",
+        "S7 S16",
+        cancelled_while_expired,
+    ),
     Loss("pruned", "the row is gone, and a fenced write inserts nothing", "S11 K20", pruned),
     Loss("registered-anew", "the row is another process under the same id", "S2 S11 K20", registered_anew),
-    Loss("claimed-anew", "the row is another process under the same id, and somebody runs it", "S2 S4 K19", claimed_anew),
+    Loss(
+        "claimed-anew",
+        "the row is another process under the same id, and somebody runs it",
+        "S2 S4 K19",
+        claimed_anew,
+    ),
     Loss("never-claimed", "nobody has claimed the process, and token 0 is nobody's", "S4 K23", never_claimed),
     Loss("of-no-process", "there is no such process", "S4", unknown_process),
-    Loss("with-a-higher-token", "its token is not the row's, though it is newer", "S4", changed_fence(lambda f: evolve(f, token=f.token + 1))),
-    Loss("without-a-token", "owner and claim are the row's, and the token is missing", "S4 K23", changed_fence(lambda f: evolve(f, token=0))),
-    Loss("with-another-claim-number", "token and owner are the row's, and the claim is not", "S4", changed_fence(lambda f: evolve(f, claim=ClaimId("w", 2)))),
-    Loss("of-another-owner", "token and claim number are the row's, and the owner is not", "S4 K13", changed_fence(lambda f: evolve(f, claim=ClaimId("other", 1)))),
-    Loss("with-its-neighbours-token", "one claim granted both rows, but each has a token of its own", "S4 S22", of_its_neighbour),
-)  # fmt: skip
+    Loss(
+        "with-a-higher-token",
+        "its token is not the row's, though it is newer",
+        "S4",
+        changed_fence(lambda f: evolve(f, token=f.token + 1)),
+    ),
+    Loss(
+        "without-a-token",
+        "owner and claim are the row's, and the token is missing",
+        "S4 K23",
+        changed_fence(lambda f: evolve(f, token=0)),
+    ),
+    Loss(
+        "with-another-claim-number",
+        "token and owner are the row's, and the claim is not",
+        "S4",
+        changed_fence(lambda f: evolve(f, claim=ClaimId("w", 2))),
+    ),
+    Loss(
+        "of-another-owner",
+        "token and claim number are the row's, and the owner is not",
+        "S4 K13",
+        changed_fence(lambda f: evolve(f, claim=ClaimId("other", 1))),
+    ),
+    Loss(
+        "with-its-neighbours-token",
+        "one claim granted both rows, but each has a token of its own",
+        "S4 S22",
+        of_its_neighbour,
+    ),
+)
 
 REQUESTS: dict[str, Callable[[Fence], FencedRequest]] = {
     "renewal": lambda fence: Renew(fence, TTL),

@@ -1,8 +1,8 @@
 """What scenarios are written in: requests, and what is expected of each in words of one's own.
 
-Nothing here is merely recorded. Each request is said to succeed (with which fields), to be fenced or to be refused (why);
-the reference model then answers, and a scenario whose words the model does not bear out cannot be made. Its full answers
-are what the vector holds. Every scenario ends with a look at all of its processes.
+Nothing here is merely recorded. Each request is said to succeed (with which fields), to be fenced or to be refused
+(why); the reference model then answers, and a scenario whose words the model does not bear out cannot be made. Its full
+answers are what the vector holds. Every scenario ends with a look at all of its processes.
 """
 
 from __future__ import annotations
@@ -30,6 +30,11 @@ START = 1_000_000
 """Store time, in ms, when a scenario begins."""
 TTL = 1_000
 K = ClaimFilter("", ("k",))
+HORIZON = 10_000
+SHORT = Limits(retry_horizon=HORIZON)
+"""Limits under which pruning comes soon."""
+SMALL = Limits(payload=40, name=10)
+"""Limits that little exceeds."""
 
 
 class NotBorneOut(Exception):
@@ -157,9 +162,8 @@ class Story:
         for request in requests:
             self._state, answer = apply(self._state, request, StoreTime(self.now))
             answers.append(plain(answer))
-            if isinstance(request, Register) and isinstance(answer, Succeeded):
-                if request.registration.id not in self.names:
-                    self.names.append(request.registration.id)
+            if isinstance(request, Register) and request.registration.id not in self.names:
+                self.names.append(request.registration.id)
         self.steps.append(Exchange(StoreTime(self.now), requests, tuple(answers)))
         return answers
 
