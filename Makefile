@@ -5,14 +5,15 @@ STORE ?=
 BIN := .venv/bin
 STAMP := .venv/.installed
 SOURCES := core adapters tests
+FIGURES := build/figures
 
 # The steps share one .venv and its caches: `make -j` runs them in their order.
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help install check test demo bench verify clean
+.PHONY: help install check test demo bench verify kill-matrix mutants clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 install: $(STAMP) ## make .venv with every pinned package; again when pyproject.toml or constraints.txt change
 
@@ -34,10 +35,14 @@ check: $(STAMP) ## lint, format, types (mypy and pyright), layers, purity
 	$(BIN)/lint-imports
 	$(BIN)/python tests/gates/purity.py
 
+# From the small to the large, so that a bug is named by the smallest thing that sees it.
 test: $(STAMP) ## all tests; the core's own must reach every branch of the core
 	$(BIN)/coverage run -m pytest tests/core
 	$(BIN)/coverage report
-	$(BIN)/pytest tests --ignore=tests/core
+	$(BIN)/pytest tests/stores tests/conformance tests/checking
+	$(BIN)/tenure check
+	$(BIN)/pytest tests --ignore=tests/core --ignore=tests/stores --ignore=tests/conformance --ignore=tests/checking
+	$(BIN)/tenure simulate --seeds 2000 --complete
 
 demo: $(STAMP) ## the standard library through three workers, one killed, one a zombie (STORE=url for a store of your own)
 	$(BIN)/tenure demo $(if $(STORE),--store '$(STORE)')
@@ -45,8 +50,24 @@ demo: $(STAMP) ## the standard library through three workers, one killed, one a 
 bench: $(STAMP) ## figures of speed and memory; they are printed, never asserted
 	$(BIN)/python -m tests.bench.run
 
-verify: $(STAMP) ## the tests again, with many more drawn examples
-	$(BIN)/pytest tests --hypothesis-profile=verify
+verify: $(STAMP) ## what takes hours: the large searches, many more seeds and drawn examples, the kill matrix
+	mkdir -p $(FIGURES)
+	$(BIN)/tenure check --large --json > $(FIGURES)/check.json
+	$(BIN)/tenure simulate --seeds 20000 --complete --json > $(FIGURES)/simulate.json
+	$(BIN)/pytest tests --hypothesis-profile=verify --junit-xml=$(FIGURES)/tests.xml
+	$(BIN)/python -m tests.matrix.run --json $(FIGURES)/matrix.json
+	$(BIN)/python -m tests.verification.run check=$(FIGURES)/check.json simulate=$(FIGURES)/simulate.json \
+		tests=$(FIGURES)/tests.xml matrix=$(FIGURES)/matrix.json
+
+kill-matrix: $(STAMP) ## known bugs, planted one by one in a copy, and which layer of tests sees each
+	mkdir -p $(FIGURES)
+	$(BIN)/python -m tests.matrix.run --json $(FIGURES)/matrix.json
+	$(BIN)/python -m tests.verification.run matrix=$(FIGURES)/matrix.json
+
+mutants: $(STAMP) ## every small change of the core, and whether a test sees it; some hours
+	mkdir -p $(FIGURES)
+	$(BIN)/python -m tests.mutants.run --json $(FIGURES)/mutants.json
+	$(BIN)/python -m tests.verification.run mutants=$(FIGURES)/mutants.json
 
 clean: ## remove .venv, caches and build output
 	rm -rf .venv build dist .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

@@ -107,12 +107,12 @@ def test_the_shell_commands_run_as_they_are_written(beside: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_commands_that_a_page_names_exist(page: Path, tmp_path: Path) -> None:
-    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     inline = re.findall(r"`((?:make|tenure) [^`]+)`", page.read_text())
     for command in {*commands(page), *inline}:
         words = command.partition("#")[0].split()
         if words[0] == "make":
-            named = {word for word in words[1:] if re.fullmatch(r"[a-z]+", word)}
+            named = {word for word in words[1:] if re.fullmatch(r"[a-z-]+", word)}
             assert named <= targets, command
         else:
             status, helped, said = ran(["tenure", words[1], "--help"], tmp_path)

@@ -1,0 +1,27 @@
+"""The page of what was verified is made of the figures beside it, and these are of the code as it is."""
+
+from __future__ import annotations
+
+from tenure_testing.checking.golden import pinned
+from tests.verification.page import PAGE, SECTIONS, counts, page, read
+
+
+def test_the_page_is_made_of_the_figures() -> None:
+    assert PAGE.read_text(encoding="utf-8") == page(read())
+
+
+def test_every_part_was_measured() -> None:
+    assert list(read()) == list(SECTIONS)
+
+
+def test_the_counts_of_the_search_are_those_that_are_pinned() -> None:
+    """Who changes a count measures again: `make verify` has the commands."""
+    assert counts(read()["check"]) == pinned()
+
+
+def test_nothing_was_broken_and_no_known_bug_survived() -> None:
+    data = read()
+    assert data["check"]["violations"] == 0
+    assert data["check"]["sometimes_missed"] == []
+    assert data["simulate"]["failures"] == []
+    assert data["matrix"]["survivors"] == 0
