@@ -165,7 +165,8 @@ class Life:
 
     def wake(self) -> None:
         """One call of the loop for a whole batch of messages."""
-        self.on_loop(self.host.world.now, self.runner.pump)
+        world = self.host.world
+        self.on_loop(world.now + world.weather.lag(self.host.name), self.runner.pump)
 
     def spawn(self, job: Job) -> None:
         """Start the handler as a task."""
@@ -195,6 +196,8 @@ class Life:
 
     def cancel(self, token: int) -> None:
         """Cancel the handler's task; one that has not begun looks at its stop reason first."""
+        for observer in self.host.world.observers:
+            observer.cancelling(self.host, token)
         task = self._running.get(token)
         if task is not None:
             task.cancel()

@@ -44,6 +44,10 @@ class Weather:
         """Nanoseconds until a change of the store is told to the worker; None: it is not."""
         return NANOS_PER_MILLI
 
+    def lag(self, host: str) -> int:
+        """Nanoseconds until the worker's loop looks at what the machine tells it."""
+        return 0
+
     def jitter(self, host: str, random: Random) -> int:
         """The machines' jitter, 0 to 999."""
         return random.randrange(1000)

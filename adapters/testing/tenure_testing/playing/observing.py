@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from attrs import frozen
 
 from tenure.asks import Ask
-from tenure.attempt_types import StopHandler
 from tenure.instants import Instant, StoreTime
 from tenure.process import Outcome
 from tenure.replies import Answer
@@ -62,8 +61,8 @@ class Observer:
     def started(self, host: Host, job: Job) -> None:
         """It may, and was: the handler's own code begins."""
 
-    def stopping(self, host: Host, stop: StopHandler) -> None:
-        """A handler is told to stop."""
+    def cancelling(self, host: Host, token: int) -> None:
+        """The handler under that token is about to be cancelled by its loop."""
 
     def ended(self, host: Host, job: Job, outcome: Outcome | None) -> None:
         """A handler ended; None: it was stopped, or never started."""

@@ -71,7 +71,7 @@ class World(Faults):
         self._queue: list[tuple[int, int, Life | None, Callable[[], object]]] = []
         self._numbers = 0
         self._sendings = 0
-        self.store_clock = StoreClock(lambda: self.now)
+        self.store_clock = StoreClock(self)
         lasting = not isinstance(store, str) or not store.startswith("memory:")
         self.store = PlayedStore(maker(store, limits), self.store_clock, lasting)
         self.hosts: list[Host] = []
@@ -101,13 +101,13 @@ class World(Faults):
     def worker(self, app: App, *, offset: float = 0, drift: int = 0, **options: Unpack[Options]) -> Host:
         """A worker, running at once; `name` is w1, w2, ... unless told. `offset` (seconds) and `drift` (parts per
         million) are its machine's clock's."""
-        clock = LocalClock(lambda: self.now, offset, drift)
+        clock = LocalClock(self, offset, drift)
         name = options.setdefault("name", f"w{len(self.hosts) + 1}")
         return self._host(name, app, WorkerOptions(**options), clock)
 
     def visitor(self, name: str = "client") -> Host:
         """A program with a client and no worker; `Host.client` and `Host.play` are for its coroutines."""
-        return self._host(name, None, WorkerOptions(name=name), LocalClock(lambda: self.now))
+        return self._host(name, None, WorkerOptions(name=name), LocalClock(self))
 
     def _host(self, name: str, app: App | None, options: WorkerOptions, clock: LocalClock) -> Host:
         host = Host(self, len(self.hosts) + 1, name, app, options, clock)

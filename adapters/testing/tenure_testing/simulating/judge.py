@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from attrs import define, frozen
 
-from tenure.asks import Act
+from tenure.asks import Act, Ask
 from tenure.attempt_types import Permitted, StartHandler, StopHandler, StopReason
 from tenure.instants import Instant
 from tenure.process import Cancelled, Failure, Outcome
@@ -64,6 +64,8 @@ class Holding:
     host: Host
     process: str
     until: Instant
+    job: Job | None = None
+    cancelled: bool = False
     running: bool = False
     started: bool = False
     outcome: Outcome | None = None
@@ -84,6 +86,7 @@ class Judge(Observer):
         self._budget: dict[str, int] = {}
         self._unknown_claim: dict[str, int] = {}
         self._effects: dict[tuple[str, str], int] = {}
+        self._incarnations: dict[str, object] = {}
         self._asked: dict[tuple[str, int], int] = {}
 
     # --- rows -----------------------------------------------------------------------------------------------------
@@ -174,8 +177,9 @@ class Judge(Observer):
                     f"{change.process} was taken over under token {change.token}, and no fault excuses that",
                 )
         elif kind == "complete" and row.cancel is not None:
-            cancelled = isinstance(dict(change.value[0] or ()).get("outcome"), Cancelled)
-            self.met["cancel won" if cancelled else "outcome won over cancel"] += 1
+            self.met[
+                "cancel won" if change.value[0] == told(Cancelled(row.cancel)) else "outcome won over cancel"
+            ] += 1
         elif kind == "complete" and change.at >= row.expires_at:
             self.met["completed after expiry"] += 1
         elif kind == "request_cancel" and change.value[1] is not None:
@@ -279,9 +283,13 @@ class Judge(Observer):
         self._handles(host, job, "starts the code of")
         holding = self._holding(host, job.token)
         assert holding is not None
+        if job.ctx.stop_reason is not None:
+            raise Violation(
+                "S12", f"{host.name} starts the code of {job.ctx.id}, which was told to stop before"
+            )
         if holding.running:
             raise Violation("S12", f"{host.name} runs a second handler under {job.token}")
-        holding.running = True
+        holding.running, holding.job = True, job
         self._within(host, holding, "starts the code of")
 
     def _handles(self, host: Host, job: Job, what: str) -> None:
@@ -294,6 +302,21 @@ class Judge(Observer):
         if holding is not None:
             holding.running, holding.outcome = False, outcome
 
+    def cancelling(self, host: Host, token: int) -> None:
+        holding = self._holding(host, token)
+        if holding is not None:
+            holding.cancelled = True
+
+    def asking(self, host: Host, ask: Ask) -> None:
+        """S14: a handler that is to stop has been cancelled before it goes on."""
+        holding = self._holding(host, ask.token) if isinstance(ask, Act) else None
+        if holding is None or holding.job is None or holding.job.plain or holding.cancelled:
+            return
+        if holding.job.ctx.stop_reason is not None:
+            raise Violation(
+                "S14", f"the handler of {holding.process} goes on: it was to stop, and not cancelled"
+            )
+
     def made(self, process: str, token: int, key: str) -> None:
         """A handler makes an effect. What was recorded before its claim must not be made again."""
         held, recorded = self._granted.get(token), self._effects.get((process, key))
@@ -304,8 +327,12 @@ class Judge(Observer):
         self.met["effect made"] += 1
 
     def sending(self, host: Host, calls: Sequence[StoreCall]) -> None:
+        if host.app is not None and self._incarnations.setdefault(host.owner, host.life) is not host.life:
+            raise Violation("S12", f"{host.name} is {host.owner}, as another worker was: one owner for two")
         for call in calls:
             request = call.request
+            if call.not_after is not None and host.clock.now() > call.not_after:
+                raise Violation("S14", f"{host.name} sends {type(request).__name__} after its time was over")
             if isinstance(request, ClaimNext):
                 n = self._unknown_claim.get(host.owner)
                 if n is not None and request.claim.n != n:

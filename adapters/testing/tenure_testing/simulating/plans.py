@@ -13,13 +13,14 @@ from tenure.errors import InvalidValue
 
 NETWORK = ("lost request", "lost answer", "late", "doubled", "busy", "silent")
 FEED = ("no hints",)
+LOOPS = ("stalls",)
 HOSTS = ("crash", "pause", "suspend", "drain", "cut there", "cut back")
 CLOCKS = ("drift", "store step", "store freeze", "store drift")
 STORE = ("store restart",)
 HANDLERS = ("raises", "blocks", "ignores", "overruns")
 CLIENTS = ("cancel",)
 
-FAULTS = (*NETWORK, *FEED, *HOSTS, *CLOCKS, *STORE, *HANDLERS, *CLIENTS)
+FAULTS = (*NETWORK, *FEED, *LOOPS, *HOSTS, *CLOCKS, *STORE, *HANDLERS, *CLIENTS)
 
 GENTLE = frozenset({"busy", "no hints", "drain", "raises", "overruns", "cancel"})
 """Faults under which a worker stays healthy, so that it never loses a lease (L3)."""
@@ -58,9 +59,9 @@ class Plan:
 
 
 def planned(seed: int, store: str | None = None) -> Plan:
-    """The plan of a seed; a tenth of them is on SQLite where no `store` is given."""
+    """The plan of a seed; one in twenty is on SQLite where no `store` is given."""
     random = Random(f"{seed}/plan")
-    chosen = random.randrange(10) == 0
+    chosen = random.randrange(20) == 0
     gentle = random.random() < 0.15
     possible = [fault for fault in FAULTS if not gentle or fault in GENTLE]
     share = random.choice((0.15, 0.3, 0.5, 0.8))

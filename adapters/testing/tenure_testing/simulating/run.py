@@ -17,14 +17,14 @@ from tenure_testing.simulating.clients import cancelling, starting
 from tenure_testing.simulating.judge import Judge, Violation
 from tenure_testing.simulating.plans import Plan
 from tenure_testing.simulating.scripts import application, script_of
-from tenure_testing.simulating.storm import LATEST, LONGEST_PAUSE, Chaos, Storm
+from tenure_testing.simulating.storm import CLIENT, LATEST, LONGEST_PAUSE, LONGEST_STALL, Chaos, Storm
 from tenure_testing.simulating.tracing import Trace
 
 LIMITS = Limits(takeover_wait=500, takeover_cap=4_000)
 TIMINGS = LeaseTimings()
 CANCELLED = 0.3
 """The share of processes that somebody cancels, where a plan has that."""
-SETTLING = 4 * TIMINGS.ttl + LATEST + LONGEST_PAUSE + 60
+SETTLING = 4 * TIMINGS.ttl + LATEST + LONGEST_PAUSE + LONGEST_STALL + 60
 """Seconds after the storm for leases, late requests, pauses, waits and back-off: what convergence owes besides the
 time that handlers take (L9)."""
 
@@ -111,19 +111,22 @@ def _play(plan: Plan, world: World, storm: Storm, judge: Judge, count: Callable[
         )
         for _ in range(plan.workers)
     ]
-    visitor = world.visitor("client")
+    visitor = world.visitor(CLIENT)
     tasks, seconds = _clients(plan, visitor, count)
     chaos = Chaos(plan, world, workers, count)
     world.run_for(plan.storm)
     storm.calm = True
     chaos.calm()
     bound = SETTLING + chaos.stepped + 2 * seconds
+    waiting = list(tasks)
+
+    def over() -> bool:
+        while waiting and waiting[-1].done:
+            waiting.pop()
+        return not waiting and not any(host.running for host in workers)
+
     try:
-        world.run_until(
-            lambda: all(task.done for task in tasks) and not any(host.running for host in workers),
-            bound,
-            "the end of every process",
-        )
+        world.run_until(over, bound, "the end of every process")
     except Stuck as stuck:
         raise Violation("L9", f"{stuck}: {_unfinished(world, tasks)}") from stuck
     for number, task in enumerate(tasks[: plan.processes]):

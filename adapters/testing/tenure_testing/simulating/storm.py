@@ -16,8 +16,8 @@ SECOND = 1_000_000_000
 LATEST = 60.0
 """Seconds after which a late or doubled request arrives, at most."""
 LONGEST_PAUSE = 75.0
-BUSIEST = 2.0
-"""How busy a store is at most, as a multiple of the plan's rate: so that a gentle plan keeps its leases."""
+LONGEST_STALL = 60.0
+CLIENT = "client"
 
 
 class Storm(Weather):
@@ -27,6 +27,7 @@ class Storm(Weather):
         self._random = plan.random("network")
         self._kinds = [fault for fault in plan.faults if fault in NETWORK]
         self._deaf = "no hints" in plan.faults
+        self._stalls = plan.rate / 4 if "stalls" in plan.faults else 0.0
         self._rate = plan.rate if self._kinds else 0.0
         self._count = count
         self.calm = False
@@ -57,7 +58,15 @@ class Storm(Weather):
     def hint(self, host: str) -> int | None:
         if self._deaf and not self.calm:
             return None
-        return int(MILLI * (1 + 30 * self._random.random()))
+        # A client looks less often: its turns are no machine's.
+        return int(MILLI * (1 + 30 * self._random.random())) if host != CLIENT else 200 * MILLI
+
+    def lag(self, host: str) -> int:
+        random = self._random.random
+        if host == CLIENT or not self._stalls or self.calm or random() >= self._stalls:
+            return 0
+        self._count("stalls")
+        return int(SECOND * LONGEST_STALL * random() ** 2)
 
 
 class Chaos:
