@@ -102,7 +102,7 @@ def test_the_expiry_is_exclusive_and_nothing_is_revived() -> None:
     rows.after(1)
     assert rows.ask(Renew(fence, TTL)) == Fenced()
     assert rows.ask(RecordEffect(fence, "key", "f", NULL)) == Fenced()
-    assert rows.get(Complete(fence, DONE), Completed)  # nobody took it
+    assert rows.get(Complete(fence, DONE), Completed).outcome == DONE  # nobody took it
 
 
 def test_a_claim_never_takes_what_is_held_or_over() -> None:
@@ -125,7 +125,7 @@ def test_what_a_dead_worker_held_is_claimed_again() -> None:
     rows.after(TTL)
     assert rows.claim_next(owner="them") == ["p", "q"]
     rows.after(TTL + rows.state.limits.takeover_wait)
-    assert rows.claim("p")
+    assert rows.claim("p").token == rows.record("p").token
 
 
 def test_time_goes_on_without_changes_and_never_back() -> None:
