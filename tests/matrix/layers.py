@@ -22,6 +22,9 @@ WORKERS = tuple(f"core/tenure/{name}.py" for name in ("worker", "router", "tiers
 """The worker machine, and what stands between it and the attempts."""
 
 STORES = ("adapters/memory/tenure_memory", "adapters/sqlite/tenure_sqlite")
+COMMITS = tuple(f"adapters/sqlite/tenure_sqlite/{name}.py" for name in ("store", "link", "trouble", "schema"))
+"""What of SQLite's store makes transactions, and answers for them."""
+
 DRIVER = ("adapters/driver/tenure_driver", "adapters/asyncio/tenure_asyncio", "adapters/trio/tenure_trio")
 
 PACKAGES = ("core/tenure", *STORES, *DRIVER, "adapters/testing/tenure_testing")
@@ -58,16 +61,32 @@ def _core(*names: str) -> tuple[str, ...]:
     return tuple(f"tests/core/test_{name}.py" for name in names)
 
 
+def _adapters(*names: str) -> tuple[str, ...]:
+    return tuple(f"tests/adapters/test_{name}.py" for name in names)
+
+
 LAYERS = (
+    Layer(
+        "gates",
+        "what the source itself shows: which clocks are read",
+        (Part(("adapters/driver/tenure_driver/clocks.py",), ("tests/gates/test_clocks.py",)),),
+    ),
     Layer(
         "units",
         "tables, guards, laws and rules of the core, one by one and drawn",
         (
-            Part(ROWS, _core("registry_rules", "registry_laws", "process", "model", "effects")),
+            Part(ROWS, _core("known_bugs_of_rows", "registry_rules", "registry_laws", "process", "model")),
             Part(
                 ATTEMPTS,
                 _core(
-                    "attempt_opening", "attempt_runs", "attempt_table", "laws", "timings", "router", "effects"
+                    "known_bugs",
+                    "attempt_opening",
+                    "attempt_runs",
+                    "attempt_table",
+                    "laws",
+                    "timings",
+                    "router",
+                    "effects",
                 ),
             ),
             Part(WORKERS, _core("known_bugs", "worker_runs", "worker_table", "router", "tiers")),
@@ -93,18 +112,45 @@ LAYERS = (
     ),
     Layer(
         "stores",
-        "stores against the model, killed, full, torn and shared between processes",
-        (Part(STORES, ("tests/stores", "--ignore=tests/stores/test_registry_contract.py")),),
+        "stores against the model, in step; what is on the disk; several processes on one file",
+        (
+            Part(("adapters/sqlite/tenure_sqlite/known.py",), ("tests/stores/test_sqlite_processes.py",)),
+            Part(
+                STORES,
+                (
+                    "tests/stores/test_sqlite_durable.py",
+                    "tests/stores/test_stores_agree.py",
+                    "tests/stores/test_broken_batches.py",
+                    "tests/stores/test_sqlite_pruning.py",
+                    "tests/stores/test_sqlite_waiting.py",
+                ),
+            ),
+        ),
     ),
     Layer(
-        "adapters",
-        "the driver's turn, its threads, and handlers on asyncio and trio",
-        (Part((*ATTEMPTS, *WORKERS, *DRIVER), ("tests/adapters",)),),
+        "crashes",
+        "a store that dies, and one whose database fails, at every statement of a batch",
+        (Part(COMMITS, ("tests/crashes/test_store_points.py", "-k", "keeps_the_law")),),
+    ),
+    Layer(
+        "turn",
+        "the driver's body and its batches, in virtual time and without a thread",
+        (Part(DRIVER, _adapters("known_bugs_of_drivers", "turn", "turn_waiting", "batches", "clients")),),
+    ),
+    Layer(
+        "loops",
+        "handlers and clients on asyncio, trio and in threads, in real time",
+        (
+            Part(
+                DRIVER,
+                _adapters("handlers", "threads_of_handlers", "opening", "trouble", "leaving", "blocking"),
+            ),
+        ),
     ),
     Layer(
         "simulation",
-        "drivers and a store in virtual time, in a world of faults",
-        (Part((*ATTEMPTS, *WORKERS, *DRIVER), ("tests/simulation",)),),
+        "fleets of drivers in virtual time under seeded faults, 40 seeds",
+        (Part((*ATTEMPTS, *WORKERS, *DRIVER), program=("tests.matrix.simulated",)),),
     ),
 )
 
