@@ -61,6 +61,10 @@ def _core(*names: str) -> tuple[str, ...]:
     return tuple(f"tests/core/test_{name}.py" for name in names)
 
 
+def _stores(*names: str) -> tuple[str, ...]:
+    return tuple(f"tests/stores/test_{name}.py" for name in names)
+
+
 def _adapters(*names: str) -> tuple[str, ...]:
     return tuple(f"tests/adapters/test_{name}.py" for name in names)
 
@@ -111,20 +115,16 @@ LAYERS = (
         ),
     ),
     Layer(
+        "machine",
+        "the shipped state machine of stores: memory, SQLite and the model in lock-step, 60 runs of 60 steps",
+        (Part((*ROWS, *STORES), program=("tests.matrix.stepping",)),),
+    ),
+    Layer(
         "stores",
-        "stores against the model, in step; what is on the disk; several processes on one file",
+        "what is on the disk, broken batches, pruning, waiting, several processes on one file",
         (
-            Part(("adapters/sqlite/tenure_sqlite/known.py",), ("tests/stores/test_sqlite_processes.py",)),
-            Part(
-                STORES,
-                (
-                    "tests/stores/test_sqlite_durable.py",
-                    "tests/stores/test_stores_agree.py",
-                    "tests/stores/test_broken_batches.py",
-                    "tests/stores/test_sqlite_pruning.py",
-                    "tests/stores/test_sqlite_waiting.py",
-                ),
-            ),
+            Part(("adapters/sqlite/tenure_sqlite/known.py",), _stores("sqlite_processes")),
+            Part(STORES, _stores("sqlite_durable", "broken_batches", "sqlite_pruning", "sqlite_waiting")),
         ),
     ),
     Layer(

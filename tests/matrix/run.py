@@ -86,7 +86,7 @@ def matrix(
 
     with tempfile.TemporaryDirectory(prefix="tenure-matrix-") as folder:
         first = Tree(Path(folder) / "copy-0")
-        _sound(first, layers)
+        _sound(first, [layer for layer in layers if any(_missing(patch, layer, known) for patch in patches)])
         trees.put(first)
         for number in range(1, jobs):
             trees.put(Tree(Path(folder) / f"copy-{number}", first))
@@ -113,15 +113,18 @@ def _sound(tree: Tree, layers: Sequence[Layer]) -> None:
             raise BadPatch(f"without any patch the layer {name} fails at {verdict.first}: mend that first")
 
 
+def _missing(patch: Patch, layer: Layer, known: dict[Key, dict[str, Verdict]]) -> bool:
+    return layer.part(patch.file) is not None and layer.name not in known.get(_key(patch), {})
+
+
 def _row(trees: SimpleQueue[Tree], patch: Patch, layers: Sequence[Layer], known: dict[str, Verdict]) -> Row:
-    verdicts = {layer.name: known[layer.name] for layer in layers if layer.name in known}
-    parts = {layer.name: layer.part(patch.file) for layer in layers}
-    missing = {name: part for name, part in parts.items() if part is not None and name not in known}
-    if missing:
+    parts = {layer.name: part for layer in layers if (part := layer.part(patch.file)) is not None}
+    verdicts = {name: known[name] for name in parts if name in known}
+    if len(verdicts) < len(parts):
         tree = trees.get()
         try:
             with tree.patched(patch):
-                verdicts |= {name: tree.run(part) for name, part in missing.items()}
+                verdicts |= {name: tree.run(part) for name, part in parts.items() if name not in verdicts}
         finally:
             trees.put(tree)
     return Row(patch, verdicts)
