@@ -47,6 +47,10 @@ PATIENCE = 24 * 3_600.0
 """Seconds of the world's time in which something that is waited for has to come."""
 
 
+SPIN = 100_000
+"""Events at one instant, after which the world is stuck."""
+
+
 class Stuck(AssertionError):
     """What was waited for did not come, or an end of all activity did not."""
 
@@ -77,6 +81,7 @@ class World(Faults):
         self.hosts: list[Host] = []
         self._graves: list[Life] = []
         self._inside = False
+        self._still = 0
         self._visitor: Host | None = None
         self._steps_of_the_dead = 0
 
@@ -165,7 +170,13 @@ class World(Faults):
                 self.call(asleep, what, life)
                 return True
         if at > self.now:
-            self.now = at
+            self.now, self._still = at, 0
+        elif self._still < SPIN:
+            self._still += 1
+        else:
+            raise Stuck(
+                f"{SPIN:,} events at one instant: somebody does the same again and again without waiting"
+            )
         what()
         return True
 

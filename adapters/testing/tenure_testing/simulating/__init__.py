@@ -9,9 +9,9 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Iterable
 
-from tenure_testing.simulating.judge import Violation
 from tenure_testing.simulating.plans import FAULTS, GENTLE, Plan, planned
 from tenure_testing.simulating.report import SOMETIMES, Report
+from tenure_testing.simulating.rows import Violation
 from tenure_testing.simulating.run import Verdict, run
 from tenure_testing.simulating.saving import load, save
 from tenure_testing.simulating.shrinking import shrunk

@@ -1,12 +1,13 @@
-"""Judges a simulation while it runs, by what can be seen from outside: each change of a row by the law of
-`tenure_testing.histories`, and what workers do by rules of its own. The first that does not hold ends the run."""
+"""Judges a simulation while it runs, by what can be seen from outside: rows by `rows`, and here what workers do with
+their leases. The first property that does not hold ends the run."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
-from attrs import define, frozen
+from attrs import define
 
 from tenure.asks import Act, Ask
 from tenure.attempt_types import Permitted, StartHandler, StopHandler, StopReason
@@ -23,11 +24,9 @@ from tenure.requests import (
     Request,
 )
 from tenure_driver import Job
-from tenure_driver.messages import Asked, Inbound, Outbox, Reply, StoreCall
-from tenure_testing.histories.changes import Change, Shown
-from tenure_testing.histories.law import EFFECTS, RULES, Row, differences
+from tenure_driver.messages import Answered, Asked, Inbound, Outbox, Reply, StoreCall
 from tenure_testing.playing import Execution, Host, Observer, World
-from tenure_testing.simulating.changes import changes, read, told
+from tenure_testing.simulating.rows import Rows, Violation
 
 CHECKPOINT = 200
 """Executions between two looks at every row."""
@@ -38,23 +37,6 @@ MACHINES_OWN = ("lost_too_often", "process_recovery_failed", "max_run_exceeded",
 
 
 MET = {"drain ended": "drained", "store up": "store restarted"}
-
-
-class Violation(AssertionError):
-    """A property does not hold: its number, and what was seen, when."""
-
-    def __init__(self, number: str, what: str) -> None:
-        super().__init__(f"{number}: {what}")
-        self.number, self.what = number, what
-
-
-@frozen
-class Held:
-    """A lease as it was granted: to whom, for which process, at which version."""
-
-    owner: str
-    process: str
-    version: int
 
 
 @define
@@ -70,6 +52,9 @@ class Holding:
     started: bool = False
     outcome: Outcome | None = None
     lost: bool = False
+    gone: bool = False
+    call: int = 0
+    called: Instant = Instant(0)
     unknown: Request | None = None
 
 
@@ -78,32 +63,21 @@ class Judge(Observer):
 
     def __init__(self, world: World, gentle: bool) -> None:
         self._world, self._gentle = world, gentle
-        self.rows: dict[str, Row] = {}
         self.met: Counter[str] = Counter()
-        self._version = self._token = self._executed = 0
-        self._granted: dict[int, Held] = {}
+        self.rows = Rows(self.met, gentle)
+        self._executed = 0
         self._holdings: dict[tuple[str, int], Holding] = {}
-        self._budget: dict[str, int] = {}
         self._unknown_claim: dict[str, int] = {}
-        self._effects: dict[tuple[str, str], int] = {}
+        self._calls: dict[tuple[str, int], Holding] = {}
         self._incarnations: dict[str, object] = {}
         self._asked: dict[tuple[str, int], int] = {}
 
-    # --- rows -----------------------------------------------------------------------------------------------------
+    # --- the store ------------------------------------------------------------------------------------------------
 
     def executed(self, execution: Execution) -> None:
-        sender = execution.sender
         for request, answer in zip(execution.requests, execution.answers, strict=True):
             if isinstance(answer, Succeeded):
-                before, reply = self._version, answer.reply
-                if isinstance(reply, EffectsRead) and reply.effects:
-                    self.met["effect recorded before"] += 1
-                for change in changes(request, reply):
-                    self._changed(change, request)
-                if isinstance(request, Complete):
-                    self._cleared_up(request, self._version > before)
-                if self._version > before and sender is not None and execution.sent_at is not None:
-                    self._extended(sender, request, answer, execution.sent_at)
+                self._accepted(execution, request, answer)
             elif isinstance(answer, Fenced):
                 self.met["fenced " + type(request).__name__] += 1
             elif isinstance(answer, Refused):
@@ -112,110 +86,40 @@ class Judge(Observer):
         if self._executed % CHECKPOINT == 0:
             self.look()
 
+    def _accepted(self, execution: Execution, request: Request, answer: Succeeded) -> None:
+        reply, sender = answer.reply, execution.sender
+        if isinstance(reply, EffectsRead) and reply.effects:
+            self.met["effect recorded before"] += 1
+        new = self.rows.apply(request, reply)
+        if isinstance(request, Complete):
+            self._cleared_up(request, new)
+            if new:
+                self._reported(request)
+        if new and sender is not None and execution.sent_at is not None:
+            self._extended(sender, request, answer, execution.sent_at)
+
+    def look(self) -> None:
+        """Every row is as its accepted changes made it (S1, S21, S22)."""
+        self.rows.look(self._world.store.records())
+
     def _cleared_up(self, request: Complete, new: bool) -> None:
         holding = self._holdings.get((request.fence.claim.owner, request.fence.token))
         if holding is not None and holding.unknown == request:
             self.met["unknown, then found lost" if new else "unknown, then found committed"] += 1
 
-    def _changed(self, change: Change, request: Request) -> None:
-        row, kind, version = self.rows.get(change.process), change.kind, change.version
-        said = f"{kind} of {change.process} at version {version}"
-        if version > self._version:
-            if version != self._version + 1 or kind == "read":
-                raise Violation("S1", f"{said}: no request made the versions from {self._version + 1}")
-            objection = RULES[kind](row, change, self._token)
-            if objection is not None:
-                raise Violation(objection[0][0], f"{said} {objection[1]}")
-            if row is None:
-                row = self.rows[change.process] = Row()
-            if change.at < row.at:
-                raise Violation("C1", f"{said} at {change.at} ms, after a change at {row.at} ms")
-            self._meet(row, change)
-            row.at = change.at
-            EFFECTS[kind](row, change)
-            row.version = self._version = version
-            if kind == "claim":
-                self._token = change.token
-                assert change.claim is not None
-                self._granted[change.token] = Held(change.claim[0], change.process, version)
-            elif kind == "record_effect":
-                self._effects[change.process, change.value[0]] = version
-            elif kind == "complete":
-                self._reported(change, request)
-        elif row is None or version != row.version:
-            at = "there is no such row" if row is None else f"the row is at version {row.version}"
-            raise Violation("S23", f"{said}, and {at}")
-        else:
-            self._shows(row, change, said)
-
-    def _shows(self, row: Row, change: Change, said: str) -> None:
-        """A replay, or a read."""
-        if change.kind in ("claim", "read"):
-            seen: Shown = change.value[1] if change.kind == "claim" else change.value
-            known = Shown(row.token, row.held, row.expires_at, row.cancel, row.claims, row.lost, row.outcome)
-            if seen != known:
-                number = "S10" if change.kind == "claim" else "S21"
-                raise Violation(number, f"{said} shows {differences(known, seen)}")
-        elif change.kind == "renew":
-            raise Violation("S9", f"{said} changed nothing, and was accepted")
-        elif change.kind == "complete" and row.outcome != change.value[1]:
-            raise Violation("S11", f"{said} answered another outcome than the row's")
-        elif change.kind in ("record_effect", "emit_event"):
-            # The first writer wins, so what counts is what was answered.
-            recorded = row.keys.get(change.value[0])
-            if recorded is None or recorded[-1] != change.value[-1]:
-                raise Violation("S10", f"{said} answered another result than what is recorded")
-
-    def _meet(self, row: Row, change: Change) -> None:
-        kind = change.kind
-        self.met[kind] += 1
-        if kind == "claim" and row.held:
-            self.met["takeover"] += 1
-            if self._gentle:
-                raise Violation(
-                    "L3",
-                    f"{change.process} was taken over under token {change.token}, and no fault excuses that",
-                )
-        elif kind == "complete" and row.cancel is not None:
-            self.met[
-                "cancel won" if change.value[0] == told(Cancelled(row.cancel)) else "outcome won over cancel"
-            ] += 1
-        elif kind == "complete" and change.at >= row.expires_at:
-            self.met["completed after expiry"] += 1
-        elif kind == "request_cancel" and change.value[1] is not None:
-            self.met["cancelled at once"] += 1
-
-    def _reported(self, change: Change, request: Request) -> None:
-        """S17, and the handler must have ended."""
-        assert isinstance(request, Complete)
-        assert change.claim is not None
-        outcome, row = request.outcome, self.rows[change.process]
-        holding = self._holdings.get((change.claim[0], change.token))
+    def _reported(self, request: Complete) -> None:
+        """S17."""
+        outcome, process, token = request.outcome, request.fence.process_id, request.fence.token
+        holding = self._holdings.get((request.fence.claim.owner, token))
         if holding is not None and holding.outcome == outcome:
             return
-        if isinstance(outcome, Cancelled) and row.cancel is not None:
+        if isinstance(outcome, Cancelled) and self.rows.rows[process].cancel is not None:
             return
         if isinstance(outcome, Failure) and outcome.code in MACHINES_OWN:
             if outcome.code == "lost_too_often":
                 self.met["lost too often"] += 1
             return
-        raise Violation(
-            "S17", f"{change.process} ended by {outcome}, which nobody reported under {change.token}"
-        )
-
-    def look(self) -> None:
-        """Every row is as its accepted changes made it (S1, S21, S22)."""
-        seen = 0
-        for record in self._world.store.records():
-            seen += 1
-            row = self.rows.get(record.id)
-            if row is None:
-                raise Violation("S1", f"{record.id} exists, and nobody registered it")
-            self._shows(row, read(record), f"a read of {record.id}")
-            if row.version != record.version:
-                raise Violation("S21", f"{record.id} is at version {record.version}, expected {row.version}")
-        if seen != len(self.rows):
-            raise Violation("S21", f"{len(self.rows) - seen} rows are gone")
+        raise Violation("S17", f"{process} ended by {outcome}, which nobody reported under {token}")
 
     # --- workers --------------------------------------------------------------------------------------------------
 
@@ -241,6 +145,13 @@ class Judge(Observer):
         for came in inbox:
             if isinstance(came, Asked) and isinstance(came.what, Act) and came.what.request is None:
                 self._asked[host.owner, came.ask] = came.what.token
+            elif isinstance(came, Answered):
+                for number, answer in came.answers:
+                    if isinstance(answer, Fenced):
+                        self._refused(host, number)
+        for call in box.calls:
+            if call.not_after is not None or isinstance(call.request, FENCED_REQUESTS):
+                self._handed_over(host, call)
         for report in box.reports:
             if "left behind and keeps" in report.what:
                 self.met["left behind"] += 1
@@ -274,6 +185,32 @@ class Judge(Observer):
         if what == "store up":
             self.look()
 
+    def _handed_over(self, host: Host, call: StoreCall) -> None:
+        """The machine wants a write under a lease: with the time up to which it may be executed, and no later one than
+        the budget that counts from a sending (C3), and not after it knows of the loss (S14)."""
+        request: Any = call.request
+        holding = self._holding(host, request.fence.token)
+        if holding is None:
+            return
+        said = f"{host.name} asks for {type(request).__name__} of {holding.process}"
+        if holding.gone:
+            raise Violation("S14", f"{said} after it was told of the loss")
+        patience = host.options.timings.patience_ns if isinstance(request, Complete | Release) else 0
+        if call.not_after is None:
+            raise Violation("S14", f"{said} without a time by which it has to be executed")
+        if call.not_after > holding.until + patience:
+            late = (call.not_after - holding.until - patience) / 1e9
+            raise Violation("S13", f"{said} up to {late:.3f} s after its budget")
+        holding.call, holding.called = call.id, host.clock.now()
+        self._calls[host.owner, call.id] = holding
+
+    def _refused(self, host: Host, call: int) -> None:
+        """The machine is told that a call was Fenced. One that it does not wait for any more tells it nothing."""
+        holding = self._calls.pop((host.owner, call), None)
+        if holding is not None and holding.call == call:
+            waited = host.clock.now() - holding.called
+            holding.gone = holding.gone or waited < host.options.timings.call_timeout_ns
+
     def _within(self, host: Host, holding: Holding, what: str) -> None:
         if host.clock.now() > holding.until:
             late = (host.clock.now() - holding.until) / 1e9
@@ -293,7 +230,7 @@ class Judge(Observer):
         self._within(host, holding, "starts the code of")
 
     def _handles(self, host: Host, job: Job, what: str) -> None:
-        held = self._granted.get(job.token)
+        held = self.rows.granted.get(job.token)
         if held is None or held.process != job.ctx.id or held.owner != host.owner:
             raise Violation("S12", f"{host.name} {what} {job.ctx.id} under {job.token}, which is not its own")
 
@@ -319,7 +256,7 @@ class Judge(Observer):
 
     def made(self, process: str, token: int, key: str) -> None:
         """A handler makes an effect. What was recorded before its claim must not be made again."""
-        held, recorded = self._granted.get(token), self._effects.get((process, key))
+        held, recorded = self.rows.granted.get(token), self.rows.effects.get((process, key))
         if held is None or held.process != process:
             raise Violation("S12", f"{process} makes {key} under {token}, which was not granted for it")
         if recorded is not None and recorded < held.version:
@@ -377,20 +314,3 @@ class Judge(Observer):
             holding.unknown = request
         elif isinstance(answer, Refused):
             holding.unknown = None
-
-    # --- the end --------------------------------------------------------------------------------------------------
-
-    def conclude(self) -> None:
-        """Everything ended, exactly once, as the rows say (L9, S6)."""
-        self.look()
-        for process, row in self.rows.items():
-            if row.outcome is None:
-                raise Violation("L9", f"{process} has not ended")
-
-    def agrees(self, process: str, outcome: Outcome) -> None:
-        """What a client was told is how the row says that the process ended (S11, S23)."""
-        row = self.rows.get(process)
-        if row is None or row.outcome != told(outcome):
-            raise Violation(
-                "S11", f"a client was told that {process} ended by {outcome}, and the row says otherwise"
-            )

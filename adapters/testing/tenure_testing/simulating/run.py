@@ -14,8 +14,9 @@ from tenure.limits import Limits
 from tenure.timings import LeaseTimings
 from tenure_testing.playing import Host, Stuck, Task, World
 from tenure_testing.simulating.clients import cancelling, starting
-from tenure_testing.simulating.judge import Judge, Violation
+from tenure_testing.simulating.judge import Judge
 from tenure_testing.simulating.plans import Plan
+from tenure_testing.simulating.rows import Violation
 from tenure_testing.simulating.scripts import application, script_of
 from tenure_testing.simulating.storm import CLIENT, LATEST, LONGEST_PAUSE, LONGEST_STALL, Chaos, Storm
 from tenure_testing.simulating.tracing import Trace
@@ -82,6 +83,8 @@ def _run(plan: Plan, url: str) -> Verdict:
             _play(plan, world, storm, judge, count)
         except Violation as broken:
             number, what = broken.number, broken.what
+        except Stuck as stuck:
+            number, what = "L9", str(stuck)
         return Verdict(
             plan,
             trace.hash,
@@ -132,8 +135,9 @@ def _play(plan: Plan, world: World, storm: Storm, judge: Judge, count: Callable[
     for number, task in enumerate(tasks[: plan.processes]):
         if task.error is not None:
             raise Violation("L9", f"the client of p{number} ended by {task.error!r}")
-        judge.agrees(f"p{number}", task.value)
-    judge.conclude()
+        judge.rows.agrees(f"p{number}", task.value)
+    judge.look()
+    judge.rows.conclude()
 
 
 def _clients(plan: Plan, visitor: Host, count: Callable[[str], None]) -> tuple[list[Task], float]:
