@@ -1,0 +1,66 @@
+"""Each configuration is in the set for a bug that it finds and no smaller one does; and its counts are pinned."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from attrs import evolve
+
+from tenure_testing.checking import CONFIGURATIONS, GATE, Configuration, cutoff, explore, named
+from tenure_testing.checking.configurations import ROWS
+from tenure_testing.checking.golden import pinned
+from tests.checking.bugs import REASONS, small
+
+SMALLER = {
+    "tiers": (),
+    "effects and events": ("tiers",),
+    "rows and zombies": ("tiers", "effects and events"),
+    "forgotten rows": ("tiers", "effects and events", "rows and zombies"),
+    "drain and cancel": ("tiers", "effects and events", "rows and zombies", "forgotten rows"),
+}
+"""In the order of their states. Three workers bring nothing that `rows and zombies` has not (`cutoff`)."""
+
+
+def quick(name: str) -> Configuration:
+    """One that finds the same bugs: with a zombie, one worker brings all that two bring, which `cutoff` holds to."""
+    return small(name) if named(name).zombies else named(name)
+
+
+@pytest.mark.parametrize("name", SMALLER)
+def test_its_bug_is_found_there_and_in_no_smaller_one(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    REASONS[name](monkeypatch)
+    found = explore(named(name)).violation
+    assert found is not None
+    assert found.properties[0] in named(name).reason
+    for smaller in SMALLER[name]:
+        assert explore(quick(smaller)).violation is None
+
+
+def test_each_has_its_bug_or_is_there_for_the_cut_off() -> None:
+    cut_off = {one.name for one in ROWS if one.reason.startswith("cut-off")}
+    assert {one.name for one in ROWS} == cut_off | set(REASONS) == cut_off | set(SMALLER)
+
+
+def test_what_more_workers_bring_would_be_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if the small world had no zombie: then a second worker has requests to show that it has not."""
+    two = evolve(named("three workers"), workers=2)
+    assert explore(two).violation is None
+
+    def small(configuration: Any, **changes: Any) -> Any:
+        return evolve(configuration, **(changes | {"zombies": 0} if "workers" in changes else changes))
+
+    monkeypatch.setattr(cutoff, "evolve", small)
+    found = explore(two).violation
+    assert found is not None
+    assert found.properties == ("cut-off",)
+    assert "Complete of token 1" in found.said
+
+
+def test_all_counts_are_pinned() -> None:
+    """And of nothing else; the gate's set is as large as it has to be."""
+    counts = pinned()
+    assert set(counts) == {one.name for one in CONFIGURATIONS}
+    assert len({one.name for one in CONFIGURATIONS}) == len(CONFIGURATIONS)
+    assert sum(counts[one.name]["states"] for one in GATE) >= 1_500_000
+    assert sum(count["states"] for count in counts.values()) >= 5_000_000
