@@ -56,7 +56,7 @@ def taken_over() -> tuple[Rows, Fence, Fence]:
     rows = Rows()
     rows.register("p")
     stale = rows.claim("p")
-    rows.after(TTL)
+    rows.after(TTL + 1)
     return rows, stale, rows.claim("p", "them")
 
 
