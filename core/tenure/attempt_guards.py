@@ -19,7 +19,7 @@ from tenure.attempt_types import (
     StopReason,
     Tick,
 )
-from tenure.process import Failure
+from tenure.process import Failure, Outcome
 from tenure.replies import Claimed, Completed, EffectRecorded, EventAppended, Reason, Released, Renewed
 from tenure.requests import Complete, Release, Renew
 
@@ -97,17 +97,16 @@ def misrenewed(state: t.Holding, event: CallSucceeded) -> bool:
     return renewing(state, event) and not isinstance(event.reply, Renewed)
 
 
-def too_large(state: t.Holding, event: CallRefused) -> bool:
-    return last(state, event) and event.reason is Reason.TOO_LARGE and not _said_so(state)
+def too_large(state: t.Completing, event: CallRefused) -> bool:
+    return last(state, event) and event.reason is Reason.TOO_LARGE and not _said_so(state.outcome)
 
 
-def _said_so(state: t.Holding) -> bool:
+def _said_so(outcome: Outcome) -> bool:
     """The outcome that was refused is the one that says that another was too large."""
-    said = state.outcome if isinstance(state, t.Completing) else None
-    return isinstance(said, Failure) and said.code == "result_too_large"
+    return isinstance(outcome, Failure) and outcome.code == "result_too_large"
 
 
-def refused_for_good(state: t.Holding, event: CallRefused) -> bool:
+def refused_for_good(state: t.Completing, event: CallRefused) -> bool:
     return last(state, event) and not too_large(state, event)
 
 
@@ -153,8 +152,7 @@ def opens_not(state: Opening, event: SessionOpened | SessionFailed) -> bool:
 
 def unanswered(state: Opening, event: Any) -> bool:
     """The session took too long, before the lease's deadline."""
-    at = rules.opening_over(state)
-    return at <= event.now and at < rules.deadline(state)
+    return rules.opening_over(state) < rules.deadline(state)
 
 
 def unrenewed(state: Opening, event: Any) -> bool:

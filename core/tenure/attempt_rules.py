@@ -101,7 +101,7 @@ def pump(state: t.Holding, event: t.Event, *said: t.Command) -> t.Step:
         return t.Step(state, said)
     lease, now = state.lease, event.now
     if may_renew(state) and renewable_from(state) <= now:
-        renew = t.Call(event.tag, Renew(lease.fence, state.terms.timings.ttl_ms), now, None, lease.tries)
+        renew = t.Call(event.tag, Renew(lease.fence, state.terms.timings.ttl_ms), now)
         lease = changed(lease, renewing=now if lease.renewing is None else lease.renewing)
         send = t.Send(renew.id, renew.request, deadline(state))
         return t.Step(changed(state, lease=lease, flight=renew), (*said, send))

@@ -193,15 +193,20 @@ def phase_of(record: Record, clock: StoreTime) -> Phase:
 
 def _on_row(tables: Tables, request: RowRequest, process_id: str, clock: StoreTime) -> Answer:
     record = tables.record(process_id)
-    found: Event | Effect | None = None
-    if isinstance(request, RecordEffect):
-        found = tables.effect(process_id, request.key)
-    elif isinstance(request, EmitEvent | AppendEvent):
-        found = tables.event(process_id, stored_key(request))
+    found = _named(tables, request, process_id)
     decision = decide(record, request, found, clock, tables.next_number(), tables.limits)
     if decision.record is not None:
         tables.write(record, decision)
     return decision.answer
+
+
+def _named(tables: Tables, request: RowRequest, process_id: str) -> Event | Effect | None:
+    """What the request's key names already."""
+    if isinstance(request, RecordEffect):
+        return tables.effect(process_id, request.key)
+    if isinstance(request, EmitEvent | AppendEvent):
+        return tables.event(process_id, stored_key(request))
+    return None
 
 
 def _claim_next(tables: Tables, request: ClaimNext, clock: StoreTime) -> Answer:
@@ -218,8 +223,9 @@ def _claim(tables: Tables, request: Claim, clock: StoreTime) -> Answer:
         return repeated
     record = tables.record(request.process_id)
     refused = refuse_claim(record, clock, tables.limits)
-    if refused or record is None:
-        return refused or Refused(Reason.NOT_FOUND)
+    if refused:
+        return refused
+    assert record is not None, "a row that is not there is refused"
     return _granted(tables, [record], request.claim, request.ttl, clock)
 
 

@@ -50,7 +50,11 @@ def nested(levels: int, leaf: Any = None) -> Any:
         (10**MAX_DIGITS, "$", "an integer of more than 4000 digits"),
         (-(10**MAX_DIGITS), "$", "an integer of more than 4000 digits"),
         ("\udfff", "$", "it contains a lone surrogate"),
-        (nested(MAX_DEPTH + 1), "$" + ".a[0]" * (MAX_DEPTH // 2), f"nested more than {MAX_DEPTH} levels deep"),
+        (
+            nested(MAX_DEPTH + 1),
+            "$" + ".a[0]" * (MAX_DEPTH // 2),
+            f"nested more than {MAX_DEPTH} levels deep",
+        ),
     ],
     ids=lambda value: repr(value)[:20] if not isinstance(value, int) else "int",
 )

@@ -6,9 +6,10 @@ import pytest
 from attrs import evolve
 
 from tenure.canonical import canonical
-from tenure.claims import makes_work, takeover_wait
+from tenure.claims import grant, lease_of, makes_work, takeover_wait
 from tenure.limits import Limits
-from tenure.process import ENDED, ClaimId, External, Fence, Registration, Success
+from tenure.process import ENDED, ClaimId, External, Fence, Record, Registration, Success
+from tenure.registry import Decision, decide
 from tenure.replies import (
     CancelsRead,
     Claimed,
@@ -21,6 +22,7 @@ from tenure.replies import (
     Listed,
     Pruned,
     Reason,
+    Succeeded,
 )
 from tenure.requests import (
     AppendEvent,
@@ -255,9 +257,75 @@ def test_pruning_waits_for_the_retry_horizon() -> None:
     assert rows.get(Prune(older_than=5_000), Pruned).count == 0
 
 
+def test_the_claims_of_one_worker_are_not_those_of_another() -> None:
+    rows = Rows()
+    rows.register("a", "b")
+    assert rows.claim_next(1, "us", 1) == ["a"]
+    assert rows.claim_next(1, "them", 1) == ["b"]
+    assert (rows.claim_next(1, "us", 1), rows.claim_next(1, "them", 1)) == (["a"], ["b"]), "repeated"
+    assert [claim.owner for claim, _ in rows.state.claims] == ["us", "them"]
+
+
+def test_a_claim_is_remembered_for_the_retry_horizon() -> None:
+    rows = Rows(Limits(retry_horizon=1_000))
+    rows.register("a")
+    rows.claim_next(1, "us", 1)
+    for wait, kept in ((1_000, 1), (1, 0)):
+        rows.after(wait)
+        rows.ask(Prune())
+        assert len(rows.state.claims) == kept
+
+
 def test_the_model_has_no_fence_log() -> None:
     """It is no part of the state that stores are compared by."""
     assert Rows().get(ReadFenceLog(), FenceLogRead) == FenceLogRead((), 0)
+
+
+def test_what_a_store_is_told_to_write(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The row that was read, and the decision whole: a store may write by what changed."""
+    written: list[tuple[Record | None, Decision]] = []
+
+    def write(tables: object, before: Record | None, decision: Decision) -> None:
+        written.append((before, decision))
+
+    rows = Rows()
+    rows.register("p", "q")
+    before, other = rows.record("p"), rows.record("q")
+    claim = ClaimId("us", 1)
+    rows.state = evolve(rows.state, epoch=7)
+    granted = grant(before, claim, TTL, rows.clock, rows.state.number + 1)
+    leases = Succeeded(Claimed((lease_of(granted, claim),), 7))
+    monkeypatch.setattr("tenure.model._Draft.write", write)
+    assert rows.ask(Claim(claim, "p", TTL)) == leases
+    answer = rows.ask(RequestCancel("q", "why"))
+    assert written == [
+        (before, Decision(leases, granted)),
+        (other, decide(other, RequestCancel("q", "why"), None, rows.clock, rows.state.number + 1, Limits())),
+    ]
+    assert written[1][1].answer == answer
+
+
+def test_every_read_keeps_to_its_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+
+    def fence_log(tables: object, limit: int) -> FenceLogRead:
+        asked.append(limit)
+        return FenceLogRead((), 0)
+
+    rows = Rows(Limits(retry_horizon=0))
+    rows.register("a", "b", "c")
+    for name in "abc":
+        rows.claim(name)
+        rows.ask(RequestCancel(name, "why"))
+    assert len(rows.get(ReadCancels("us", 2), CancelsRead).cancels) == 2
+    for name in "abc":
+        rows.ask(Complete(rows.fence(name), Success()))
+    assert len(rows.get(ReadEndings(0, 2), EndingsRead).endings) == 2
+    rows.after(1)
+    assert rows.get(Prune(limit=2), Pruned).count == 2
+    monkeypatch.setattr("tenure.model._Draft.fence_log", fence_log)
+    rows.ask(ReadFenceLog(3))
+    assert asked == [3]
 
 
 def test_what_the_fence_log_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from itertools import accumulate
 
 import libcst as cst
-from attrs import frozen
+from attrs import field, frozen
 from libcst import matchers as m
 from libcst.metadata import MetadataWrapper, PositionProvider
 from mutmut.mutation.file_mutation import (
@@ -36,7 +36,7 @@ _CAST = m.Call(func=m.Name("cast"))
 @frozen
 class Mutant:
     """One change of one module, on line `at`. `lines` are those of the function whose body it is in, None outside of
-    bodies."""
+    bodies; `around` is the text of the function, or of the statement, before the change."""
 
     module: str
     owner: str
@@ -45,7 +45,8 @@ class Mutant:
     number: int
     before: str
     after: str
-    source: str
+    around: str = field(repr=False)
+    source: str = field(repr=False)
 
     @property
     def name(self) -> str:
@@ -93,9 +94,10 @@ def mutants_of(module: str, source: str) -> list[Mutant]:
         except SyntaxError:
             continue
         numbers[place.owner] = numbers.get(place.owner, 0) + 1
+        around = tree.code_for_node(place.node)
         lines = place.lines if id(mutation.original_node) in bodies else None
         found.append(
-            Mutant(module, place.owner, lines, start.line, numbers[place.owner], before, after, text)
+            Mutant(module, place.owner, lines, start.line, numbers[place.owner], before, after, around, text)
         )
     return found
 

@@ -15,8 +15,8 @@ from tests.mutants.generate import Mutant
 
 @frozen
 class Result:
-    """`fate`: killed, timed out, same graphs or survived; `by`: the test that ended it; `digest`: of the mutated
-    module; `seconds` of work."""
+    """`fate`: killed, timed out, same graphs or survived; `by`: the test that ended it; `digest`: of the change
+    and what is around it; `seconds` of work."""
 
     name: str
     fate: str
@@ -30,7 +30,9 @@ class Result:
 
 
 def digest_of(mutant: Mutant) -> str:
-    return hashlib.sha256(mutant.source.encode()).hexdigest()[:16]
+    """The same as long as the function is, wherever it moves, so that its result is good until then."""
+    text = "\0".join((mutant.module, mutant.owner, str(mutant.number), mutant.around, mutant.difference))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def read(path: Path) -> dict[str, Result]:

@@ -27,7 +27,7 @@ def statements_of(module: str, source: str) -> list[Mutant]:
         text = f"{source[:first]}({source[first:last]} OR 1){source[last:]}"
         before, after = difference(source, text)
         line = source.count("\n", 0, first) + 1
-        found.append(Mutant(module, "SQL", None, line, len(found) + 1, before, after, text))
+        found.append(Mutant(module, "SQL", None, line, len(found) + 1, before, after, before, text))
     return found
 
 
