@@ -64,7 +64,7 @@ def planned(seed: int, store: str | None = None) -> Plan:
     chosen = random.randrange(20) == 0
     gentle = random.random() < 0.15
     possible = [fault for fault in FAULTS if not gentle or fault in GENTLE]
-    share = random.choice((0.15, 0.3, 0.5, 0.8))
+    share = random.choice((0.08, 0.2, 0.35, 0.7))
     faults = tuple(fault for fault in possible if random.random() < share) or (random.choice(possible),)
     workers, slots = random.randint(2, 5), random.choice((1, 2, 4, 8))
     return Plan(

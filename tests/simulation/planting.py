@@ -1,0 +1,61 @@
+"""Plants a bug of the kill matrix in this process's own import of the product, and simulates: which property is broken.
+
+python -m tests.simulation.planting K3 0 40     # bug, first seed, seeds
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
+from pathlib import Path
+from types import CodeType, ModuleType
+
+from tests.matrix.patches import ROOT, Patch, read
+
+
+class _Patched(SourceFileLoader):
+    """Loads the patched text, and never what was compiled before."""
+
+    patch: Patch
+
+    def get_code(self, fullname: str) -> CodeType:
+        text = self.patch.applied(Path(self.path).read_text(encoding="utf-8"))
+        return self.source_to_code(text.encode(), self.path)
+
+
+class _Finder(MetaPathFinder):
+    def __init__(self, patch: Patch) -> None:
+        self._patch, self._file = patch, ROOT / patch.file
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        spec = PathFinder.find_spec(fullname, path, target)
+        if spec is not None and spec.origin is not None and Path(spec.origin) == self._file:
+            loader = _Patched(fullname, spec.origin)
+            loader.patch = self._patch
+            spec.loader = loader
+        return spec
+
+
+def plant(name: str) -> None:
+    """Have the bug in every import from now on; nothing of the product may have been imported yet."""
+    assert not any(module.split(".")[0] == "tenure" for module in sys.modules), "tenure is imported already"
+    (patch,) = [one for one in read() if one.id == name]
+    sys.meta_path.insert(0, _Finder(patch))
+
+
+def main(name: str, first: int, seeds: int) -> None:
+    """Say which property is broken, by which seed; nothing where none is."""
+    plant(name)
+    from tenure_testing.simulating import simulate
+
+    report = simulate(range(first, first + seeds), stop_at_failure=True)
+    for failure in report.failures:
+        print(failure.broken, failure.plan.seed, failure.what)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
