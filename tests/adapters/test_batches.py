@@ -73,6 +73,7 @@ def test_the_order_of_a_round_and_claims_alone() -> None:
 
 
 def test_renewals_overtake_and_nothing_starves() -> None:
+    """L3: a lease is not lost because others wait, and L8: nothing waits for ever."""
     batches = Batches()
     batches.add(call(REGISTER) for _ in range(3 * MAX_COUNT))
     batches.add([call(READ), call(CLAIM)])
@@ -112,6 +113,7 @@ def test_what_a_request_weighs() -> None:
 
 
 def test_a_class_that_failed_twice_goes_out_in_ever_smaller_batches() -> None:
+    """L8: one request that breaks its transaction ends up alone."""
     batches, sizes = Batches(), list[int]()
     for _ in range(14):
         batches.add(call(EMIT) for _ in range(MAX_COUNT))
@@ -129,6 +131,7 @@ def test_a_class_that_failed_twice_goes_out_in_ever_smaller_batches() -> None:
 
 
 def test_what_is_too_late_does_not_leave() -> None:
+    """S14, S13: looked at right before it would."""
     batches = Batches()
     early, late, reading = (
         StoreCall(1, RENEW, Instant(6)),

@@ -40,6 +40,7 @@ def test_a_request_goes_out_once_and_its_answer_comes_back() -> None:
 
 
 def test_what_was_not_applied_is_sent_again_until_its_time_is_over() -> None:
+    """L8, S18: trouble drops no client's request; the same one goes out again (K9)."""
     world = World()
     world.turn(Asked(1, Submit(Register(registration("a")), 30)))
     tries = 0
@@ -86,6 +87,7 @@ def test_the_last_trouble_is_what_a_call_that_ran_out_of_time_tells() -> None:
 
 
 def test_once_perhaps_applied_is_perhaps_applied_for_good() -> None:
+    """S18, K9: after Unknown nobody says that it was surely not applied."""
     world = World()
     world.turn(Asked(1, Submit(Register(registration("a")), 1)))
     world.answer(world.take(), [Unknown("lost")])
@@ -96,6 +98,7 @@ def test_once_perhaps_applied_is_perhaps_applied_for_good() -> None:
 
 
 def test_a_request_without_an_answer_ends_as_unknown() -> None:
+    """S18: nobody guesses."""
     world = World()
     world.turn(Asked(1, Submit(Register(registration("a")), 3)))
     world.pass_time(3 * SECOND - 1)
@@ -131,11 +134,13 @@ def running() -> World:
 
 
 def test_what_this_driver_registers_is_claimed_without_the_feed(running: World) -> None:
+    """L1: a process that is made here starts here at once."""
     assert running.now == 0
     assert running.starts[0].grant.record.id == "a"
 
 
 def test_an_outcome_is_written_and_those_who_wait_hear_of_it_at_once(running: World) -> None:
+    """L2."""
     running.turn(Asked(2, AwaitEnd("a", None)))
     running.settle()
     running.turn(Returned(running.starts[0].grant.fence.token, Success()))
@@ -162,6 +167,7 @@ def test_a_call_without_answer_is_made_again_the_same(running: World) -> None:
 
 
 def test_every_write_under_a_lease_has_its_last_moment(running: World) -> None:
+    """S13, S14, K15: after it the store thread drops the write."""
     timings = LeaseTimings()
     running.pass_time(nanos(timings.renew_interval))
     (renew,) = running.take(Renew)
