@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from functools import partial
 from heapq import heappop, heappush
 from random import Random
-from typing import Any, TypeVar, Unpack
+from typing import Any, Self, TypeVar, Unpack
 
 from tenure.app import App
 from tenure.asks import Ask, CallPlain
@@ -85,7 +85,7 @@ class World(Faults):
         self._visitor: Host | None = None
         self._steps_of_the_dead = 0
 
-    def __enter__(self) -> World:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -244,7 +244,10 @@ class World(Faults):
         return tuple(self._executed(None, self.next_sending(), requests))
 
     def execute_sent(self, sending: Sending) -> None:
-        """What was sent reaches the store."""
+        """What was sent reaches the store. Unavailable is not told while another copy of it may still be applied."""
+        sending.copies -= 1
+        if self.store.down and sending.copies:
+            return
         answers = self._executed(sending.host, sending.number, sending.requests, sending.sent_at)
         if sending.answers is None:
             sending.answers = answers
