@@ -1,0 +1,227 @@
+"""`crash_at_every_effect`: a handler, crashed at each of its boundaries, ends as it does without a crash."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+from attrs import define, field, frozen
+
+from tenure.app import App, Kind
+from tenure.asks import Act, Ask
+from tenure.process import Failure, Outcome, Success
+from tenure.replies import EffectsRead, Succeeded
+from tenure.requests import EmitEvent, ReadEffects, RecordEffect
+from tenure_driver import Job
+from tenure_testing.playing import Execution, Host, Observer, Stuck
+from tenure_testing.rehearsing.world import RehearsedWorld
+
+PROCESS = "under-test"
+QUIET = 30 * 24 * 3_600.0
+"""Seconds of the world's time in which a handler has to end, take-over included."""
+
+
+@frozen
+class Survived:
+    """The handler's `outcome`, and the `points` at which it was crashed, in words."""
+
+    outcome: Outcome
+    points: tuple[str, ...]
+
+
+def crash_at_every_effect(
+    handler: Kind[Any, Any] | Callable[..., Any],
+    payload: Any = None,
+    *,
+    fails: bool = False,
+    store: str = "memory:",
+) -> Survived:
+    """Run the handler without a crash, then once for each boundary, with a crash of its worker exactly there.
+
+    The boundaries: before its first line; before each effect, after it ran and before it is recorded, and after it is
+    recorded; likewise for events; and after it returned, before that is recorded. Each time another worker takes the
+    process over, and must end it with the same outcome; an effect that was recorded must not run again, and each
+    attempt must use the same keys.
+
+    `handler` is what `App.process` returned, or a bare function `(ctx)` or `(ctx, payload)`, async or plain. It runs in
+    a world without an event loop (`ForeignAwait`), several times: let it act on a fresh fake, or on one that forgives
+    that. `fails`: an outcome that is a failure is meant to be. `store` is a URL, `memory:` unless told.
+
+    Raises AssertionError, which names the boundary and both outcomes; ForeignAwait.
+    """
+    whole = _run(handler, payload, store, None)
+    if isinstance(whole.outcome, Failure) and not fails:
+        raise AssertionError(f"without any crash the handler ends as {_shown(whole.outcome)}")
+    for at in range(len(whole.points)):
+        _compare(whole, _run(handler, payload, store, at), at)
+    return Survived(whole.outcome, tuple(whole.named()))
+
+
+@define
+class _Point:
+    """A boundary: words with a place for the effect's key or the event's type, and that."""
+
+    words: str
+    key: str = ""
+
+    def __str__(self) -> str:
+        return self.words.format(repr(self.key))
+
+
+BEFORE_EFFECT = "before effect {}"
+
+
+@define
+class _Seen:
+    """One run. `ran` counts how often the body of each effect ran to its end, `recorded` are the keys recorded."""
+
+    points: list[_Point] = field(factory=list[_Point])
+    ran: Counter[str] = field(factory=Counter[str])
+    recorded: list[str] = field(factory=list[str])
+    before_crash: set[str] = field(factory=set[str])
+    outcome: Outcome = Success()
+
+    def named(self) -> list[str]:
+        return [str(point) for point in self.points]
+
+
+class _Crash(Observer):
+    """Writes the boundaries of the first worker down, and crashes it at number `at`."""
+
+    def __init__(self, seen: _Seen, at: int | None) -> None:
+        self._seen, self._at = seen, at
+        self.host: Host | None = None
+        self.crashed = False
+
+    def _reach(self, host: Host | None, point: _Point) -> None:
+        if host is None or host is not self.host or not host.alive:
+            return
+        self._seen.points.append(point)
+        if len(self._seen.points) - 1 == self._at:
+            self.crashed = True
+            host.crash()
+
+    def started(self, host: Host, job: Job) -> None:
+        self._reach(host, _Point("before its first line"))
+
+    def asking(self, host: Host, ask: Ask) -> None:
+        if not isinstance(ask, Act):
+            return
+        request = ask.request
+        if request is None:
+            return
+        if isinstance(request, RecordEffect):
+            self._seen.ran[request.key] += 1
+            self._name(request.key)
+            self._reach(host, _Point("after effect {} ran and before it was recorded", request.key))
+        else:
+            self._reach(host, _Point("before event {}", request.type))
+
+    def replied(self, host: Host, ask: Ask) -> None:
+        if not isinstance(ask, Act):
+            return
+        if ask.request is None:
+            self._reach(host, _Point(BEFORE_EFFECT))
+        elif isinstance(ask.request, EmitEvent):
+            self._reach(host, _Point("after event {} was appended", ask.request.type))
+
+    def _name(self, key: str) -> None:
+        """The boundary before an effect is only now known by its key: the oldest that has none."""
+        for point in self._seen.points:
+            if point.words == BEFORE_EFFECT and not point.key:
+                point.key = key
+                return
+
+    def executed(self, execution: Execution) -> None:
+        for request, answer in zip(execution.requests, execution.answers, strict=True):
+            if isinstance(request, RecordEffect) and isinstance(answer, Succeeded):
+                if not self.crashed:
+                    self._seen.before_crash.add(request.key)
+                self._reach(execution.sender, _Point("after effect {} was recorded", request.key))
+
+    def ended(self, host: Host, job: Job, outcome: Outcome | None) -> None:
+        self._reach(host, _Point("after it returned and before that was recorded"))
+
+
+def _run(handler: Kind[Any, Any] | Callable[..., Any], payload: Any, store: str, at: int | None) -> _Seen:
+    kind = _registered(App(), handler)
+    seen = _Seen()
+    with RehearsedWorld(store) as world:
+        crash = _Crash(seen, at)
+        world.observers.append(crash)
+        world.client.start(kind.kind, payload, id=PROCESS)
+        crash.host = world.worker(kind.app, name="crashed")
+        try:
+            if at is not None:
+                world.run_until(lambda: crash.crashed, QUIET, f"boundary {at}")
+                world.worker(kind.app, name="recovering")
+            world.run_until(lambda: _ended(world), QUIET, "the handler's end")
+        except Stuck as stuck:
+            reached = ", ".join(seen.named()) or "none"
+            raise AssertionError(
+                f"the handler did not end: {stuck}; it reached the boundaries: {reached}"
+            ) from stuck
+        (row,) = world.store.records()
+        assert row.outcome is not None, "it has ended"
+        seen.outcome = row.outcome
+        (answer,) = world.execute(ReadEffects(PROCESS, limit=100_000))
+        assert isinstance(answer, Succeeded)
+        assert isinstance(answer.reply, EffectsRead)
+        seen.recorded = [effect.key for effect in answer.reply.effects]
+    return seen
+
+
+def _ended(world: RehearsedWorld) -> bool:
+    """Whether the one process has ended."""
+    return all(row.outcome is not None for row in world.store.records())
+
+
+@frozen
+class _Registered:
+    app: App
+    kind: Kind[Any, Any]
+
+
+def _registered(app: App, handler: Kind[Any, Any] | Callable[..., Any]) -> _Registered:
+    """The handler in an application of its own, under its own name."""
+    if isinstance(handler, Kind):
+        register = app.process(handler.name, emits=handler.emits, max_run=handler.max_run)
+        return _Registered(app, register(handler.handler))
+    name = getattr(handler, "__name__", "handler")
+    return _Registered(app, app.process(name)(handler))
+
+
+def _compare(whole: _Seen, struck: _Seen, at: int) -> None:
+    where = f"a crash {whole.points[at]} (boundary {at + 1} of {len(whole.points)})"
+    if struck.outcome != whole.outcome:
+        raise AssertionError(
+            f"after {where} the handler ended as {_shown(struck.outcome)}, and without a crash as "
+            f"{_shown(whole.outcome)}. What differs from one attempt to the next (the time, a random number, "
+            "a variable of the module) belongs in an effect, whose recorded result every attempt gets"
+        )
+    for key in sorted(struck.before_crash):
+        if struck.ran[key] > 1:
+            raise AssertionError(
+                f"after {where} effect {key!r} ran {struck.ran[key]} times, though it had been recorded: "
+                "an effect must be asked for under the same key on every attempt"
+            )
+    if struck.recorded != whole.recorded:
+        raise AssertionError(
+            f"after {where} the effects {_listed(struck.recorded)} were recorded, and without a crash "
+            f"{_listed(whole.recorded)}: a key that is new on every attempt makes its effect run again"
+        )
+
+
+def _listed(keys: list[str]) -> str:
+    return ", ".join(map(repr, keys)) or "none"
+
+
+def _shown(outcome: Outcome) -> str:
+    match outcome:
+        case Success():
+            return f"Success({outcome.value})"
+        case Failure():
+            return f"Failure({outcome.failure_class}: {outcome.message})"
+        case _:
+            return repr(outcome)

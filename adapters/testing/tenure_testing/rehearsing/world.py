@@ -1,0 +1,153 @@
+"""The world in which an application is rehearsed: `tenure_testing.playing.World`, and what tests say of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from attrs import frozen
+
+from tenure.client import Handle
+from tenure.process import Outcome, Record
+from tenure_driver import Job
+from tenure_driver.blocking import BlockingHandle
+from tenure_testing.playing import Host, Observer, World
+from tenure_testing.playing.world import BEGIN, SECOND
+from tenure_testing.rehearsing.foreign import ForeignAwait, foreign
+
+THIEF = "thief"
+
+
+@frozen
+class Start:
+    """A handler's start: of which process, at which time (seconds since the world began), by which worker, as which
+    claim of the process."""
+
+    process_id: str
+    at: float
+    worker: str
+    attempt: int
+
+    def __str__(self) -> str:
+        return f"attempt {self.attempt} by {self.worker} at {self.at:g} s"
+
+
+class RehearsedWorld(World):
+    """A `World` for tests of an application.
+
+    `worker(app)` starts a worker, `client` starts processes and waits for them; `run_for`, `run_until` and
+    `run_until_idle` let time pass; `drop_reply` and the other faults of `World` do what they say. Processes are named
+    by their handle or id, workers by what `worker` returned or by name.
+    """
+
+    def __init__(self, store: str = "memory:", seed: int = 0) -> None:
+        super().__init__(store, seed)
+        self.starts: list[Start] = []
+        self._foreign: ForeignAwait | None = None
+        self.observers.append(_Starts(self))
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the world began."""
+        return (self.now - BEGIN) / SECOND
+
+    def step(self) -> bool:
+        """As `World.step`. Raises ForeignAwait where a handler awaited something that is not there."""
+        more = super().step()
+        if self._foreign is not None:
+            error, self._foreign = self._foreign, None
+            raise error
+        return more
+
+    def awaited(self, error: ForeignAwait) -> None:
+        """Have the next step raise it: what is raised inside a handler is the handler's own."""
+        self._foreign = error
+
+    # --- asserting ------------------------------------------------------------------------------------------------
+
+    def assert_started(self, process: Named, times: int = 1) -> None:
+        """Fail unless the process's handler was started so often: more than once is a take-over or a release."""
+        name = id_of(process)
+        starts = [start for start in self.starts if start.process_id == name]
+        if len(starts) != times:
+            listed = "; ".join(map(str, starts)) or "no start"
+            raise AssertionError(f"process {name!r} was started {len(starts)} times, not {times}: {listed}")
+
+    # --- workers --------------------------------------------------------------------------------------------------
+
+    def pause_worker(self, worker: Host | str | None = None, seconds: float = 60.0) -> Host:
+        """Have a worker stand still for so long, as by SIGSTOP: longer than a lease lasts, unless told. None: the only
+        one. When it wakes it is a zombie, if somebody took over what it had."""
+        host = self._worker(worker)
+        host.pause(seconds)
+        return host
+
+    def holder(self, process: Named) -> Host:
+        """The worker that holds the process. Raises AssertionError where nobody does."""
+        row = self._row(process)
+        for host in self.hosts:
+            if row.held and row.claim is not None and host.owner == row.claim.owner:
+                return host
+        raise AssertionError(f"no worker that runs holds process {row.id!r}")
+
+    def steal(self, process: Named, *, wakes_after: float = 1.0) -> Host:
+        """Have another worker take the lease over: the holder stands still until it has expired, and wakes
+        `wakes_after` seconds later, as a zombie that does not know. The thief is returned, with the process claimed."""
+        holder, row = self.holder(process), self._row(process)
+        assert holder.app is not None, "who holds a process has an application"
+        left = max(0, row.expires_at - self.store_clock()) / 1_000
+        holder.pause(left + holder.options.poll_interval * 2 + wakes_after)
+        thief = self.worker(
+            holder.app,
+            name=THIEF,
+            timings=holder.options.timings,
+            poll_interval=holder.options.poll_interval,
+            profile=holder.options.profile,
+        )
+
+        def stolen() -> bool:
+            return self._row(process).token != row.token
+
+        self.run_until(stolen, left + holder.options.poll_interval * 4, f"a take-over of {row.id!r}")
+        return thief
+
+    def _worker(self, wanted: Host | str | None) -> Host:
+        if isinstance(wanted, Host):
+            return wanted
+        alive = [host for host in self.hosts if host.alive and host.app is not None]
+        found = [host for host in alive if wanted in (None, host.name)]
+        if len(found) != 1:
+            what = "a worker" if wanted is None else f"the worker {wanted!r}"
+            names = ", ".join(host.name for host in alive) or "nobody"
+            raise AssertionError(
+                f"{what} cannot be told: there is {names}; say which by what `worker` returned"
+            )
+        return found[0]
+
+    def _row(self, process: Named) -> Record:
+        name = id_of(process)
+        for row in self.store.records():
+            if row.id == name:
+                return row
+        raise AssertionError(f"there is no process {name!r} in this world")
+
+
+Named = BlockingHandle[Any] | Handle[Any] | str
+"""A process, by its handle or its id."""
+
+
+def id_of(process: Named) -> str:
+    """Its id."""
+    return process if isinstance(process, str) else process.id
+
+
+class _Starts(Observer):
+    def __init__(self, world: RehearsedWorld) -> None:
+        self._world = world
+
+    def started(self, host: Host, job: Job) -> None:
+        self._world.starts.append(Start(job.ctx.id, self._world.elapsed, host.name, job.ctx.attempt))
+
+    def ended(self, host: Host, job: Job, outcome: Outcome | None) -> None:
+        said = foreign(outcome)
+        if said:
+            self._world.awaited(ForeignAwait(job.ctx.id, said))
