@@ -28,11 +28,12 @@ if TYPE_CHECKING:
 
 
 class Sending:
-    """A batch on its way. `answers` are those of its first execution."""
+    """A batch on its way. `answers` are those of its first execution; `copies` are still to be executed."""
 
     def __init__(self, number: int, host: Host, requests: tuple[Request, ...], sent_at: Instant) -> None:
         self.number, self.host, self.requests, self.sent_at = number, host, requests, sent_at
         self.answers: Sequence[Answer] | None = None
+        self.copies = 0
 
 
 class PlayedShell:
@@ -158,6 +159,7 @@ class PlayedShell:
         requests = tuple([call.request for call in calls])
         sending = Sending(world.next_sending(), host, requests, host.clock.now())
         fate = world.fate(host, requests)
+        sending.copies = len(fate.executes)
         for delay in fate.executes:
             world.call(world.now + delay, partial(world.execute_sent, sending))
         for observer in world.observers:

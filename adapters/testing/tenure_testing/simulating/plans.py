@@ -62,7 +62,7 @@ def planned(seed: int, store: str | None = None) -> Plan:
     """The plan of a seed; one in twenty is on SQLite where no `store` is given."""
     random = Random(f"{seed}/plan")
     chosen = random.randrange(20) == 0
-    gentle = random.random() < 0.15
+    gentle = random.random() < 0.25
     possible = [fault for fault in FAULTS if not gentle or fault in GENTLE]
     share = random.choice((0.08, 0.2, 0.35, 0.7))
     faults = tuple(fault for fault in possible if random.random() < share) or (random.choice(possible),)

@@ -30,6 +30,10 @@ SETTLING = 4 * TIMINGS.ttl + LATEST + LONGEST_PAUSE + LONGEST_STALL + 60
 time that handlers take (L9)."""
 
 
+ERROR = "error"
+"""Stands for a property where the product raised what it must not raise."""
+
+
 @frozen
 class Verdict:
     """What became of a seed. `broken` and `what` say which property does not hold, or are empty; `last` are the
@@ -85,6 +89,8 @@ def _run(plan: Plan, url: str) -> Verdict:
             number, what = broken.number, broken.what
         except Stuck as stuck:
             number, what = "L9", str(stuck)
+        except Exception as raised:  # a machine's Misuse, say: no schedule may bring that about
+            number, what = ERROR, f"{type(raised).__name__}: {raised}"
         return Verdict(
             plan,
             trace.hash,
