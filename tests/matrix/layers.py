@@ -22,8 +22,8 @@ WORKERS = tuple(f"core/tenure/{name}.py" for name in ("worker", "router", "tiers
 """The worker machine, and what stands between it and the attempts."""
 
 STORES = ("adapters/memory/tenure_memory", "adapters/sqlite/tenure_sqlite")
-COMMITS = tuple(f"adapters/sqlite/tenure_sqlite/{name}.py" for name in ("store", "link", "trouble", "schema"))
-"""What of SQLite's store makes transactions, and answers for them."""
+COMMITS = tuple(f"adapters/sqlite/tenure_sqlite/{name}.py" for name in ("store", "link", "schema"))
+"""What of SQLite's store opens files and makes transactions."""
 
 DRIVER = ("adapters/driver/tenure_driver", "adapters/asyncio/tenure_asyncio", "adapters/trio/tenure_trio")
 
@@ -129,8 +129,11 @@ LAYERS = (
     ),
     Layer(
         "crashes",
-        "a store that dies, and one whose database fails, at every statement of a batch",
-        (Part(COMMITS, ("tests/crashes/test_store_points.py", "-k", "keeps_the_law")),),
+        "a process that dies, or a database that fails, at every statement of SQLite's store",
+        (
+            Part(("adapters/sqlite/tenure_sqlite/trouble.py",), program=("tests.matrix.crashed", "errors")),
+            Part(COMMITS, program=("tests.matrix.crashed", "deaths")),
+        ),
     ),
     Layer(
         "turn",
