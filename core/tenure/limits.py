@@ -48,7 +48,7 @@ def bad_text(text: str, limit: int) -> Refused | None:
 
 def noted(text: str) -> str:
     """The text as a note carries it: a stale fence may name anything, and every store must be able to keep it."""
-    return text.encode("utf-8", "replace").decode("utf-8").replace("\0", "?")[:1_000]
+    return text.encode(errors="replace").decode().replace("\0", "?")[:1_000]
 
 
 def too_large(text: str, limits: Limits) -> Refused | None:
@@ -56,10 +56,7 @@ def too_large(text: str, limits: Limits) -> Refused | None:
     fault = text_fault(text)
     if fault:
         return Refused(Reason.BAD_TEXT, fault)
-    limit = limits.payload
-    if len(text) * 4 <= limit:
-        return None
-    size = utf8_size(text)
+    size, limit = utf8_size(text), limits.payload
     return Refused(Reason.TOO_LARGE, f"{size} bytes; the limit is {limit}") if size > limit else None
 
 

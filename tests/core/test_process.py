@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 
 from tenure.canonical import Json, canonical, parsed
+from tenure.errors import NotJson
 from tenure.instants import StoreTime
 from tenure.process import (
     ENDED,
     Cancelled,
+    Event,
     External,
     Failure,
     Outcome,
@@ -61,9 +64,16 @@ def test_the_terminal_event_is_the_last_of_its_log(record: Record) -> None:
     event = terminal_event(record)
     assert (event is None) == (record.outcome is None)
     if event is not None and record.outcome is not None:
-        assert (event.process_id, event.type, event.seq) == (record.id, ENDED, record.events)
         assert read_back(event.payload) == record.outcome
-        assert event.at == record.changed_at
+        assert event == Event(
+            record.id, record.events, ENDED, event.payload, "r:ended", record.token, record.changed_at
+        )
+
+
+def test_an_outcome_that_is_no_json_is_named() -> None:
+    with pytest.raises(NotJson) as caught:
+        outcome_json(Failure("ValueError", "bad", "\0"))
+    assert str(caught.value) == "the outcome is not JSON at $.message: it contains U+0000"
 
 
 @given(strategies.records(), strategies.moments)

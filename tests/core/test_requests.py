@@ -29,6 +29,29 @@ ID = ClaimId("us", 1)
 FENCE = Fence("p", ID, 1)
 ANY = ClaimFilter("", ())
 
+SHORT = "must be a whole number within"
+TEXTS: list[tuple[Callable[[], object], str]] = [
+    (lambda: Renew(FENCE, -1), f"Renew.ttl is -1; it {SHORT} 0 and 9007199254740991"),
+    (lambda: List(limit=0), f"List.limit is 0; it {SHORT} 1 and 9007199254740991"),
+    (lambda: Claim(ClaimId("us", 0), "p", 1), f"Claim.claim is 0; it {SHORT} 1 and 9007199254740991"),
+    (
+        lambda: List(phase="over"),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+        "a list's phase is 'over'; it must be one of Phase.PENDING, Phase.RUNNING, Phase.ENDED, or None for all",
+    ),
+    (
+        lambda: List(kind=1),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+        "a list's kind is 1; it must be a string, or None for all",
+    ),
+]
+
+
+@pytest.mark.parametrize(("make", "text"), TEXTS)
+def test_a_request_that_cannot_be_says_why(make: Callable[[], object], text: str) -> None:
+    with pytest.raises(InvalidValue) as caught:
+        make()
+    assert str(caught.value) == text
+
+
 WHOLE: list[Callable[[int], Request]] = [
     lambda n: Renew(FENCE, n),
     lambda n: Release(FENCE, n),

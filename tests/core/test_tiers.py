@@ -87,3 +87,10 @@ def test_the_first_that_is_not_durable_is_named(tiers: tuple[DurabilityTier, ...
 
 def test_a_cursor_begins_at_nothing() -> None:
     assert Cursor() == Cursor(version=0, work=0)
+
+
+@pytest.mark.parametrize("tier", list(DurabilityTier))
+def test_one_store_for_everything(tier: DurabilityTier) -> None:
+    assert Facets.of_one_store(tier) == Facets(
+        effect_host=tier, attachments=tier, artifacts=tier, sessions=tier, registry=tier
+    )

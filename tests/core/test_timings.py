@@ -54,6 +54,34 @@ def test_scaled(ttl: float) -> None:
     assert abs(timings.budget_ns - 0.8 * timings.ttl_ns) < 10
 
 
+def test_scaled_to_the_default_it_is_the_default() -> None:
+    assert LeaseTimings.scaled(30.0) == LeaseTimings()
+
+
+def test_all_that_is_derived_is_a_whole_number() -> None:
+    """Of nanoseconds: the machines compare them for equality."""
+    derived = [name for name in vars(type(LeaseTimings())) if name.endswith("_ns")]
+    timings = LeaseTimings(ttl=30.1, renew_interval=9.99999999)
+    assert len(derived) == 8
+    assert {type(getattr(timings, name)) for name in derived} == {int}
+
+
+def test_the_longest_and_the_shortest() -> None:
+    """A year is the most, a nanosecond between renewals the least."""
+    year = 366 * 86_400.0
+    assert LeaseTimings(ttl=year).ttl == year
+    with pytest.raises(InvalidTimings) as caught:
+        LeaseTimings(ttl=year + 1)
+    assert str(caught.value) == "ttl=31622401.0 is not a duration in seconds between 0 and a year"
+    assert LeaseTimings(renew_interval=1e-9).renew_interval_ns == 1
+    with pytest.raises(InvalidTimings) as caught:
+        LeaseTimings(renew_interval=0)
+    assert str(caught.value) == (
+        "2*renew_interval + call_timeout + margin + stop_grace = 9 s must not exceed ttl = 30 s, and renew_interval "
+        "must be above 0: raise ttl or lower the others"
+    )
+
+
 @pytest.mark.parametrize("field", ["ttl", "renew_interval", "call_timeout", "margin", "stop_grace"])
 @pytest.mark.parametrize("value", [-1, float("nan"), float("inf"), 1e12])
 def test_what_is_no_duration(field: str, value: float) -> None:

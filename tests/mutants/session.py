@@ -85,7 +85,7 @@ class Session:
             make(mutant, live)
             for test in _enough(tests):
                 say(str(test.index))
-                give_time(3 + 10 * test.seconds)
+                give_time(1 + 10 * test.seconds)
                 if not passes(self._items[test.index]):
                     return 1
             return 0
