@@ -7,7 +7,7 @@ from attrs import evolve
 
 from tenure.canonical import NULL, canonical
 from tenure.limits import Limits
-from tenure.process import Cancelled, ClaimId, Fence, Success
+from tenure.process import Cancelled, ClaimId, External, Fence, Registration, Success
 from tenure.replies import (
     CancelAccepted,
     Claimed,
@@ -31,6 +31,7 @@ from tenure.requests import (
     Get,
     Prune,
     RecordEffect,
+    Register,
     Release,
     Renew,
     RequestCancel,
@@ -159,6 +160,16 @@ def test_what_has_ended_stays_as_it_is() -> None:
     assert rows.ask(Release(fence, 0)) == Fenced()
     assert rows.refused(CompleteExternal("p", "them", OTHER)) is Reason.NOT_EXTERNAL
     assert rows.state == ended
+
+
+def test_what_somebody_outside_has_ended_stays_as_it_is() -> None:
+    """K10, S6, S7: another outcome is a conflict, and so is the same one by another authority."""
+    rows = Rows()
+    rows.ask(Register(Registration("p", External())))
+    rows.get(CompleteExternal("p", "them", DONE), Completed)
+    for authority, outcome in (("them", OTHER), ("us", DONE), ("us", OTHER)):
+        assert rows.refused(CompleteExternal("p", authority, outcome)) is Reason.CONFLICT
+    assert rows.get(CompleteExternal("p", "them", DONE), Completed).outcome == DONE
 
 
 def test_a_claim_changes_what_it_answers() -> None:
