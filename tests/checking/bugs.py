@@ -120,7 +120,7 @@ def _flag_after_the_end(record: Record | None, request: Any, shipped: Decide) ->
 
 
 def _undoes_a_release(record: Record | None, request: Any, shipped: Decide) -> Decision:
-    """K16: it looks at tokens alone."""
+    """K16: a renewal looks at tokens and expiry, and not at whether anybody holds the row."""
     return shipped(record and changed(record, held=record.outcome is None and record.token > 0), request)
 
 
@@ -239,6 +239,7 @@ BUGS: list[tuple[str, str, Configuration, Patch]] = [
     ("S7", "a late cancel flags what has ended", CANCEL, deciding(RequestCancel, _flag_after_the_end)),
     ("S8", "K3: a release is not fenced", ROWS, deciding(Release, unfenced)),
     ("S9", "K2: a renewal is not fenced", ROWS, deciding(Renew, unfenced)),
+    ("S9", "K16: a late renewal undoes a release", ROWS, deciding(Renew, _undoes_a_release)),
     ("S9", "a renewal shortens", ROWS, deciding(Renew, writing(expires_at=CLOCK + 1))),
     ("S10", "the later writer wins", EFFECTS, deciding(RecordEffect, overwrites, blind=True)),
     ("S11", "another outcome again", ROWS, deciding(Complete, _another_outcome_is_the_same)),

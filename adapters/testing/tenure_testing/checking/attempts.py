@@ -218,7 +218,7 @@ class Attempts:
         return [*said]
 
 
-PASSED = ("the next renewal", "the deadline", "the end of its grace", "the end of its patience")
+PASSED = ("what is due next", "the deadline", "the end of its grace", "the end of its patience")
 SAID: dict[type, str] = {
     t.SessionFailed: "its session fails",
     t.SessionOpened: "its session opens",

@@ -8,6 +8,8 @@ lease is left. What is kept is enough to tell apart all that the law can tell ap
 - Version, claims, number of events: not kept. They only count, and what they must count is checked on transitions.
 - `lost` saturates at max_lost, and the wait for the next take-over with it. Of an ended row nothing is kept but how
   it ended and under which token; of a held one `ready_at` is nothing, since the expiry alone decides.
+- When a lease that was given back would have expired: kept where a law `remembers`, so that a rule that forgot to ask
+  whether anybody holds the row (K16) is found out.
 - Effects and events: one key each, with whether this very token recorded it; the first writer's stays.
 """
 
@@ -78,17 +80,20 @@ class Pair(NamedTuple):
     answer: Answer
 
 
-def later(row: Row, ticks: int = 1) -> Row:
+def later(row: Row, ticks: int = 1, remembers: bool = False) -> Row:
     """The row `ticks` later."""
-    return row if row.record is None else row._replace(record=_rebased(row.record, ticks))
+    return row if row.record is None else row._replace(record=_rebased(row.record, ticks, remembers))
 
 
-def _rebased(record: Record, ticks: int = 0) -> Record:
-    """The record `ticks` later, without counters and without what cannot matter any more."""
+def _rebased(record: Record, ticks: int, remembers: bool) -> Record:
+    """The record `ticks` later, without counters and without what cannot matter any more. `remembers`: when a lease
+    would have expired that was given back."""
     ended, spent = record.outcome is not None, ticks * TICK
     claim = ClaimId("w", CURRENT) if record.token else None
     lost = 0 if ended else min(record.lost, MAX_LOST)
-    expires_at = max(CLOCK - TICK * min(record.lost, 1), record.expires_at - spent) if record.held else CLOCK
+    expires_at = max(CLOCK - TICK * min(record.lost, 1), record.expires_at - spent)
+    if not record.held:
+        expires_at = max(CLOCK, expires_at) if remembers and not ended else CLOCK
     ready_at = CLOCK if ended or record.held else max(CLOCK, record.ready_at - spent)
     kept = changed(record, token=min(record.token, CURRENT), claim=claim, ready_at=ready_at)
     return changed(
@@ -99,7 +104,8 @@ def _rebased(record: Record, ticks: int = 0) -> Record:
 class Law:
     """What the shipped law makes of rows; each pair of row and request is asked for once, and judged."""
 
-    def __init__(self) -> None:
+    def __init__(self, remembers: bool = False) -> None:
+        self.remembers = remembers
         self.known: dict[tuple[Row, Asked, int, bool], Answered] = {}
         self.pairs: list[Pair] = []
 
@@ -132,7 +138,8 @@ class Law:
         if broken:
             raise Broken(broken, f"{said}; the row was {shown(row.record)}, and is {shown(_row(after))}")
         then = _row(after)
-        new = Row(then and _rebased(then), bool(after.effects), any(event.token for event in after.events))
+        kept = then and _rebased(then, 0, self.remembers)
+        new = Row(kept, bool(after.effects), any(event.token for event in after.events))
         taken = then is not None and row.record is not None and then.token != row.record.token
         return Answered(said, new, _unnumbered(answer, then), taken, row.record is not None and then is None)
 

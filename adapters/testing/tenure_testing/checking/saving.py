@@ -21,7 +21,7 @@ TIMES = LeaseTimings()
 STORE_TICK = TIMES.ttl / 2
 BUDGET = TIMES.ttl - TIMES.margin - TIMES.stop_grace
 WAITS = {
-    "the next renewal": TIMES.renew_interval,
+    "what is due next": TIMES.renew_interval,
     "the deadline": BUDGET,
     "the end of its grace": BUDGET + TIMES.stop_grace,
     "the end of its patience": BUDGET + TIMES.ttl,

@@ -88,7 +88,7 @@ class RowWorld:
     def __init__(self, configuration: Configuration) -> None:
         features = configuration.features
         self.workers, self.places, self.features = configuration.workers, configuration.zombies, features
-        self.law, self.attempts = Law(), Attempts(configuration.ttl, features)
+        self.law, self.attempts = Law(remembers=True), Attempts(configuration.ttl, features)
         self.rows, self.blocks, self.pools = Numbers(Row()), Numbers(Block()), Numbers(Pool())
         self.zombies: Numbers[Zombie | None] = Numbers(None)
         self.seen: set[str] = set()
@@ -218,7 +218,7 @@ class RowWorld:
     def _without_workers(self, row: int, pool: int) -> Iterator[Moved]:
         """Clients, the store's clock, and requests that nobody waits for."""
         value, air = self.rows.values[row], self.pools.values[pool]
-        yield Moved(TICKS, self.rows.number(later(value)), pool, 0, 0)
+        yield Moved(TICKS, self.rows.number(later(value, remembers=True)), pool, 0, 0)
         for feature, asked in (("cancel", CANCEL), ("prune", PRUNE), ("prune", REGISTER)):
             if feature in self.features:
                 found = self.law.answered(value, asked)
