@@ -1,4 +1,4 @@
-"""What is asked in each closed graph of the law: leases and endings; effects; events; external work; pruning."""
+"""What is asked in each closed graph: leases and endings; effects; events; messages; external work; pruning."""
 
 from __future__ import annotations
 
@@ -61,24 +61,36 @@ def under(fence: Callable[[Place], Fence | None], make: Callable[[Fence], Fenced
 
 
 def under_each(words: str, make: Callable[[Fence], FencedRequest], *fences: str) -> dict[str, Ask]:
-    """The request under each of these fences; under all, where none is named."""
-    return {f"{words} under {name}": under(FENCES[name], make) for name in fences or FENCES}
+    """The request under each of these fences."""
+    return {f"{words} under {name}": under(FENCES[name], make) for name in fences}
+
+
+def holder(place: Place) -> str:
+    """Who claimed the row last."""
+    fence = current(place)
+    return fence.claim.owner if fence else "v"
+
+
+def rival(place: Place) -> str:
+    """Who claims it next: two workers in turn."""
+    return "v" if holder(place) == "w" else "w"
 
 
 def claims(words: str, make: Callable[[ClaimId], Request]) -> dict[str, Ask]:
-    """The claim under a new number, under the last one again, and under one before it."""
+    """The claim under a new number, under the last one again by either worker, and under one before it."""
 
-    def numbered(n: Callable[[int], int]) -> Ask:
+    def numbered(owner: Callable[[Place], str], step: int) -> Ask:
         def ask(place: Place) -> Request | None:
-            number = n(last_claim(place))
-            return make(ClaimId("w", number)) if number > 0 else None
+            number = last_claim(place, owner(place)) + step
+            return make(ClaimId(owner(place), number)) if number > 0 else None
 
         return ask
 
     return {
-        f"{words} anew": numbered(lambda last: last + 1),
-        f"{words} again": numbered(lambda last: last),
-        f"{words} before the last": numbered(lambda last: last - 1),
+        f"{words} anew": numbered(rival, 2),  # so that there is always one before the last
+        f"{words} again": numbered(holder, 0),
+        f"{words} again, though taken": numbered(rival, 0),
+        f"{words} before the last": numbered(holder, -1),
     }
 
 
@@ -95,6 +107,9 @@ def following(claim: ClaimId) -> Request:
     return ClaimNext(claim, TTL, 2, FILTER)
 
 
+PLAIN = tuple(name for name in FENCES if name != "an older fence of nothing")
+"""Where nothing is recorded, who recorded it makes no difference."""
+
 LEASES = Alphabet(
     "leases",
     {
@@ -103,20 +118,23 @@ LEASES = Alphabet(
         "register other content": always(Register(evolve(WORK, input=Work("k", Json("1"))))),
         **claims("claim", one),
         **claims("claim next", following),
-        "claim next of other kinds": lambda place: evolve(
-            following(ClaimId("w", last_claim(place) + 1)), filter=ClaimFilter("", ("j",))
-        ),
-        **under_each("renew", lambda fence: Renew(fence, TTL)),
+        "claim next of other kinds": always(ClaimNext(ClaimId("x", 1), TTL, 2, ClaimFilter("", ("j",)))),
+        **under_each("renew", lambda fence: Renew(fence, TTL), *PLAIN),
         "renew for less": under(current, lambda fence: Renew(fence, 1)),
-        **under_each("complete", lambda fence: Complete(fence, DONE)),
+        **under_each("complete", lambda fence: Complete(fence, DONE), *PLAIN),
         "complete otherwise": under(current, lambda fence: Complete(fence, OTHER)),
-        **under_each("release", Release),
+        **under_each("release", Release, *PLAIN),
         "release for later": under(current, lambda fence: Release(fence, TICK)),
         "request cancel": always(RequestCancel(PROCESS, "a")),
         "request cancel again": once_flagged(RequestCancel(PROCESS, "b")),
-        "get": always(Get(PROCESS)),
     },
 )
+
+
+def leases(place: Place) -> Hashable:
+    """Whether there can be a recorder and a bystander among the older leases."""
+    return min(len(place.leases), 3)
+
 
 EFFECTS = Alphabet(
     "effects",
@@ -126,7 +144,7 @@ EFFECTS = Alphabet(
         **under_each(
             "record effect",
             lambda fence: RecordEffect(fence, "e", "f", Json("1")),
-            *("its own fence", "an older fence", "the coming fence", "its fence of another owner"),
+            *("its own fence", "an older fence", "an older fence of nothing", "the coming fence"),
         ),
         **under_each(
             "record effect for another call",
@@ -136,7 +154,9 @@ EFFECTS = Alphabet(
         "renew under its own fence": under(current, lambda fence: Renew(fence, TTL)),
         "complete under its own fence": under(current, lambda fence: Complete(fence, DONE)),
         "release under its own fence": under(current, Release),
+        "release for later": under(current, lambda fence: Release(fence, TICK)),
     },
+    clip=leases,
 )
 
 EVENTS = Alphabet(
@@ -147,12 +167,26 @@ EVENTS = Alphabet(
         **under_each(
             "emit event",
             lambda fence: EmitEvent(fence, "progress", Json("1"), "k"),
-            *("its own fence", "an older fence", "the coming fence", "its fence of another owner"),
+            *("its own fence", "an older fence", "an older fence of nothing", "the coming fence"),
         ),
         "emit undeclared event": under(current, lambda fence: EmitEvent(fence, "other", NULL, "l")),
-        "append event": always(AppendEvent(PROCESS, "signal", Json("2"), "k")),
         "complete under its own fence": under(current, lambda fence: Complete(fence, DONE)),
         "release under its own fence": under(current, Release),
+        "release for later": under(current, lambda fence: Release(fence, TICK)),
+    },
+    clip=leases,
+)
+
+MESSAGES = Alphabet(
+    "messages",
+    {
+        "register": always(Register(WORK)),
+        "claim anew": claims("claim", one)["claim anew"],
+        "append event": always(AppendEvent(PROCESS, "signal", Json("2"), "k")),
+        "emit event under its own fence": under(
+            current, lambda fence: EmitEvent(fence, "progress", Json("1"), "k")
+        ),
+        "complete under its own fence": under(current, lambda fence: Complete(fence, DONE)),
     },
 )
 
@@ -178,6 +212,11 @@ OUTSIDE = Alphabet(
 HORIZON = TICK
 
 
+def brief(claim: ClaimId) -> Request:
+    """A claim that is over with the first tick."""
+    return Claim(claim, PROCESS, TICK)
+
+
 def ages(place: Place) -> Hashable:
     """How long ago a row ended and a claim was noted, as far as pruning asks; and which claim numbers are noted."""
 
@@ -186,22 +225,21 @@ def ages(place: Place) -> Hashable:
 
     record = place.record
     ended = age(record.changed_at) if record is not None and record.outcome is not None else None
-    return ended, *(age(at) for _, at in place.state.claims), min(last_claim(place), 2)
+    return ended, *sorted((age(at), claim.owner == holder(place)) for claim, at in place.state.claims)
 
 
 PRUNING = Alphabet(
     "pruning",
     {
         "register": always(Register(WORK)),
-        **claims("claim", lambda claim: Claim(claim, PROCESS, TICK)),
-        "claim next again": claims("claim next", following)["claim next again"],
+        **{name: ask for name, ask in claims("claim", brief).items() if name != "claim again, though taken"},
         **under_each("complete", lambda fence: Complete(fence, DONE), "its own fence", "the coming fence"),
         "request cancel": always(RequestCancel(PROCESS, "a")),
         "prune": always(Prune()),
-        "prune what is older": always(Prune(HORIZON + TICK)),
+        "prune what is younger": always(Prune(1)),
     },
     Limits(takeover_wait=TICK, takeover_cap=TICK, retry_horizon=HORIZON),
     ages,
 )
 
-ALPHABETS = (LEASES, EFFECTS, EVENTS, OUTSIDE, PRUNING)
+ALPHABETS = (LEASES, EFFECTS, EVENTS, MESSAGES, OUTSIDE, PRUNING)

@@ -1,4 +1,4 @@
-"""The three files of vectors, by name, and their schema. The shipped law makes them; `docs/conformance` publishes them."""
+"""The three files of vectors and their schema. The shipped law makes them, and `docs/conformance` publishes them."""
 
 from __future__ import annotations
 
@@ -51,7 +51,8 @@ LINES: Mapping[str, type] = {"scenarios": Script, "tours": Script, "steps": RowS
 def selected(only: str = "") -> dict[str, list[Vector]]:
     """The vectors of all files whose names are `only`, begin with it, or match it as a pattern; all, if it is empty."""
     return {
-        file: [vector for vector in make() if _wanted(file, vector.name, only)] for file, make in FILES.items()
+        file: [vector for vector in make() if _wanted(file, vector.name, only)]
+        for file, make in FILES.items()
     }
 
 

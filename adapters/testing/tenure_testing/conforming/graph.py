@@ -157,6 +157,12 @@ def journal_class(place: Place) -> Hashable:
     )
 
 
+def recorders(place: Place) -> set[int]:
+    """The tokens under which effects and events were recorded."""
+    state = place.state
+    return {effect.token for effect in state.effects} | {event.token for event in state.events if event.token}
+
+
 def rank(place: Place, token: int) -> str:
     """Whose the token is: a client's, the row's last lease's, or an older one's."""
     if token == 0:
@@ -175,13 +181,19 @@ def current(place: Place) -> Fence | None:
 def stale(place: Place) -> Fence | None:
     """The fence of an older lease: one that recorded something, where there is one."""
     older = place.leases[:-1]
-    tokens = {effect.token for effect in place.state.effects} | {event.token for event in place.state.events}
+    tokens = recorders(place)
     return next((fence for fence in older if fence.token in tokens), older[-1] if older else None)
+
+
+def bystander(place: Place) -> Fence | None:
+    """The fence of an older lease that recorded nothing, though another older one did."""
+    fence = stale(place)
+    return next((older for older in place.leases[:-1] if older != fence), None) if recorders(place) else None
 
 
 def coming(place: Place) -> Fence | None:
     """The fence that the next claim will have: not granted yet."""
-    if place.record is None or place.leases:
+    if place.leases:
         return None
     return Fence(PROCESS, ClaimId("w", 1), place.state.number + 1)
 
@@ -201,12 +213,13 @@ def strange_claim(place: Place) -> Fence | None:
 def strange_owner(place: Place) -> Fence | None:
     """The row's token and claim number, of another incarnation."""
     fence = current(place)
-    return fence and evolve(fence, claim=ClaimId("x", fence.claim.n))
+    return fence and evolve(fence, claim=ClaimId("stranger", fence.claim.n))
 
 
 FENCES: dict[str, Callable[[Place], Fence | None]] = {
     "its own fence": current,
     "an older fence": stale,
+    "an older fence of nothing": bystander,
     "the coming fence": coming,
     "its fence with another token": strange_token,
     "its fence with another claim number": strange_claim,
@@ -214,6 +227,6 @@ FENCES: dict[str, Callable[[Place], Fence | None]] = {
 }
 
 
-def last_claim(place: Place) -> int:
-    """The highest claim number that granted something to `w`, 0 where none did."""
-    return max((claim.n for claim, _ in place.state.claims), default=0)
+def last_claim(place: Place, owner: str) -> int:
+    """The highest claim number that granted something to the owner, 0 where none did."""
+    return max((claim.n for claim, _ in place.state.claims if claim.owner == owner), default=0)

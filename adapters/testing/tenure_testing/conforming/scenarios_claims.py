@@ -168,7 +168,7 @@ def a_claim_of_nothing_is_no_lease(story: Story) -> None:
     story.ok(ClaimNext(ClaimId("w", 3), TTL, 0, K), grants=())
 
 
-@scenario("S10 S20")
+@scenario("S10 S18 S20")
 def an_equal_claim_is_a_replay(story: Story) -> None:
     """The same claim again answers the same leases, with nothing new, extended or counted."""
     story.register("a", "b", "c")

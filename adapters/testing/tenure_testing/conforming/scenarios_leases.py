@@ -49,7 +49,7 @@ def a_renewal_is_repeatable(story: Story) -> None:
 
 @scenario("S16 L4 K17")
 def a_renewal_carries_the_cancel_flag(story: Story) -> None:
-    """So a cancel reaches the holder within one renewal, whatever became of the feed's hint; an empty reason is one, too."""
+    """So a cancel reaches the holder within one renewal, also where the feed's hint is lost; an empty reason is one."""
     fence = story.started()
     story.ok(RequestCancel("p", ""), outcome=None)
     story.ok(Renew(fence, TTL), cancel="")
@@ -99,7 +99,7 @@ def a_completion_does_not_test_the_expiry(story: Story) -> None:
     story.ok(Complete(fence, done("late")), outcome=done("late"))
 
 
-@scenario("S10 S11")
+@scenario("S10 S11 S18")
 def a_repeated_completion_answers_what_is_stored(story: Story) -> None:
     """The same outcome under the same token is a replay, with the stamp of the first."""
     fence = story.started()

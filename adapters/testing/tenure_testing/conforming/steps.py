@@ -10,12 +10,28 @@ from collections.abc import Hashable, Iterator
 
 from attrs import evolve
 
+from tenure.model import Snapshot
+from tenure.process import ClaimId
 from tenure.replies import Answer, Refused
 from tenure.requests import AppendEvent, Claim, ClaimNext, EmitEvent, Prune, RecordEffect, Request
 from tenure_testing.conforming.alphabets import ALPHABETS
-from tenure_testing.conforming.graph import PROCESS, Graph, Place, after, explored, journal_class, row_class
+from tenure_testing.conforming.graph import (
+    BEGIN,
+    LIMITS,
+    PROCESS,
+    TTL,
+    Graph,
+    Place,
+    after,
+    explored,
+    journal_class,
+    row_class,
+)
 from tenure_testing.conforming.running import seen
 from tenure_testing.conforming.vectors import RowStep
+
+REMEMBERED = Place(Snapshot(claims=((ClaimId("w", 1), BEGIN),), number=7, limits=LIMITS), BEGIN)
+"""A claim is known, and its process is gone: so it stands where the same claim granted another process, too."""
 
 
 def steps() -> Iterator[RowStep]:
@@ -29,6 +45,7 @@ def steps() -> Iterator[RowStep]:
                 if pair not in known:
                     known.add(pair)
                     yield step(f"{alphabet.name} {number}: {ask}", place, request)
+    yield step("remembered: claim again", REMEMBERED, Claim(ClaimId("w", 1), PROCESS, TTL))
 
 
 def told_apart(graph: Graph, place: Place, request: Request) -> Hashable:

@@ -17,22 +17,22 @@ from tenure_testing.conforming.graph import PROCESS, TICKS, Edge, Graph, after, 
 from tenure_testing.conforming.steps import plain
 from tenure_testing.conforming.vectors import Exchange, Script
 
-LONGEST = 100
+LONGEST = 400
 """Edges of one tour: a failure is found near the beginning of something."""
 
 
 def tours() -> Iterator[Script]:
     """All of them, graph by graph."""
     for alphabet in ALPHABETS:
-        graph = explored(alphabet)
+        graph, shown = explored(alphabet), set[tuple[int, str]]()
         for number, walk in enumerate(walks(graph), 1):
             yield Script(
                 f"{alphabet.name}-{number:03}",
-                f"every transition of the closed graph of {alphabet.name}, part {number}",
+                f"part {number} of a walk over every transition of the graph of {alphabet.name}",
                 ("S1",),
                 (),
                 alphabet.limits,
-                tuple(played(graph, walk)),
+                tuple(played(graph, walk, shown)),
             )
 
 
@@ -88,8 +88,10 @@ class Coarse(Exception):
     """Two places of one class behave differently: the classes must be made finer."""
 
 
-def played(graph: Graph, walk: list[str]) -> Iterator[Exchange]:
-    """The walk as exchanges. After each change the row is read, so that a wrong one shows where it was made."""
+def played(graph: Graph, walk: list[str], shown: set[tuple[int, str]]) -> Iterator[Exchange]:
+    """The walk as exchanges. After an edge that changes the row, the row is read, so that a wrong one shows where it
+    was made; once for each edge, and `shown` are those that were.
+    """
     place, targets = graph.places[0], {(edge.source, edge.ask): edge.target for edge in graph.edges}
     for ask in walk:
         source = graph.number(place)
@@ -103,7 +105,8 @@ def played(graph: Graph, walk: list[str]) -> Iterator[Exchange]:
             requests: list[Request] = [request]
             place, answer = after(place, request)
             answers = [plain(answer)]
-            if place.record != before.record and place.record is not None:
+            if place.record != before.record and place.record is not None and (source, ask) not in shown:
+                shown.add((source, ask))
                 requests.append(Get(PROCESS))
                 answers.append(after(place, Get(PROCESS))[1])
             yield Exchange(place.clock, tuple(requests), tuple(answers))
