@@ -137,7 +137,9 @@ class Attempts:
         if state is None:
             return [*dict.fromkeys(self._claims(fit, fault) for fit, fault in self.tiers)]
         sent, answer = (mail, None) if isinstance(mail, Asked) else (None, mail)
-        can = [(self._said(event), event, mail) for event in self.events if self._may_come(state, event)]
+        can = [
+            (self._said(state, event), event, mail) for event in self.events if self._may_come(state, event)
+        ]
         can += [("hears nothing", t.CallUnknown(**AT, call=1), mail)] if mail else []
         can += [("cannot send", t.CallUnavailable(**AT, call=1), None)] if sent else []
         can += [("is answered", answer, None)] if answer else []
@@ -200,9 +202,11 @@ class Attempts:
             state, record=RECORD, lease=lease, flight=flight, queue=queue, **dict.fromkeys(marks, 0)
         )
 
-    def _said(self, event: t.AttemptEvent) -> str:
+    def _said(self, state: t.AttemptState, event: t.AttemptEvent) -> str:
         if isinstance(event, t.Tick):
-            return f"its time passes to {PASSED[self.waits.index(event.now)]}"
+            wait = self.waits.index(event.now)
+            tries = not wait and isinstance(state, t.Claiming | t.Completing | t.Releasing)
+            return f"its time passes to {'its next try' if tries else PASSED[wait]}"
         late = " late" if isinstance(event, t.SessionOpened) and event.now else ""
         return SAID[type(event)] + late
 
@@ -218,7 +222,7 @@ class Attempts:
         return [*said]
 
 
-PASSED = ("what is due next", "the deadline", "the end of its grace", "the end of its patience")
+PASSED = ("the next renewal", "the deadline", "the end of its grace", "the end of its patience")
 SAID: dict[type, str] = {
     t.SessionFailed: "its session fails",
     t.SessionOpened: "its session opens",

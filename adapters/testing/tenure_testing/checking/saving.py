@@ -21,11 +21,13 @@ TIMES = LeaseTimings()
 STORE_TICK = TIMES.ttl / 2
 BUDGET = TIMES.ttl - TIMES.margin - TIMES.stop_grace
 WAITS = {
-    "what is due next": TIMES.renew_interval,
+    "the next renewal": TIMES.renew_interval,
     "the deadline": BUDGET,
     "the end of its grace": BUDGET + TIMES.stop_grace,
     "the end of its patience": BUDGET + TIMES.ttl,
 }
+AGAIN = 1.0
+"""By then whatever waits to be tried again is tried."""
 SAID = {
     "its session opens": "session opens",
     "its handler returns": "handler returns 1",
@@ -72,7 +74,8 @@ def _lines(path: Sequence[Move], us: str) -> Iterator[str]:
             sent, answered = False, True
             yield "request arrives"
         elif move.actor == us and said.startswith("its time passes to "):
-            clock = max(clock, since + WAITS[said.removeprefix("its time passes to ")])
+            wait = WAITS.get(said.removeprefix("its time passes to "))
+            clock = clock + AGAIN if wait is None else max(clock, since + wait)
             yield f"worker clock {clock:g}s"
         elif move.actor == us and said == "its session opens late":
             clock = max(clock, since + BUDGET)
