@@ -67,6 +67,18 @@ def claimed() -> tuple[Rows, Fence]:
     return rows, rows.claim("p")
 
 
+def test_a_claim_changes_what_it_answers() -> None:
+    """K12, S19: each row in the answer is the row as it is now; and repeated (K5), it answers nothing that expired."""
+    rows = Rows()
+    rows.register("p")
+    request = ClaimNext(ClaimId("us", 1), TTL, 10, ClaimFilter("", ("k",)))
+    (grant,) = rows.get(request, Claimed).grants
+    assert grant.record == rows.record("p")
+    assert grant.record.claim == request.claim
+    rows.after(TTL)
+    assert rows.get(request, Claimed).grants == ()
+
+
 @pytest.mark.parametrize(
     ("number", "bug"),
     [
@@ -170,18 +182,6 @@ def test_what_somebody_outside_has_ended_stays_as_it_is() -> None:
     for authority, outcome in (("them", OTHER), ("us", DONE), ("us", OTHER)):
         assert rows.refused(CompleteExternal("p", authority, outcome)) is Reason.CONFLICT
     assert rows.get(CompleteExternal("p", "them", DONE), Completed).outcome == DONE
-
-
-def test_a_claim_changes_what_it_answers() -> None:
-    """K12, S19: each row in the answer is the row as it is now; and repeated (K5), it answers nothing that expired."""
-    rows = Rows()
-    rows.register("p")
-    request = ClaimNext(ClaimId("us", 1), TTL, 10, ClaimFilter("", ("k",)))
-    (grant,) = rows.get(request, Claimed).grants
-    assert grant.record == rows.record("p")
-    assert grant.record.claim == request.claim
-    rows.after(TTL)
-    assert rows.get(request, Claimed).grants == ()
 
 
 def test_a_token_is_never_used_again() -> None:

@@ -22,7 +22,7 @@ from tenure_testing.registry_world import TTL, World, expect, external, holds
 
 
 def claims_go_by_ready_at_then_seq(world: World) -> None:
-    """ClaimNext: in the order of (ready_at, seq), always from the head, at most `limit`."""
+    """ClaimNext: in the order of (ready_at, seq), always from the head, at most `limit`; what is ready is got (L1)."""
     for name in ("a", "b", "c", "d"):
         world.register(name)
     first = world.claim("w", 1, limit=1)
@@ -73,7 +73,7 @@ def exclusion_does_not_use_up_the_limit(world: World) -> None:
 
 
 def a_delay_is_waited_for(world: World) -> None:
-    """Register and Release with a delay: claimable from `ready_at` on, which is inclusive."""
+    """Register and Release with a delay: claimable from `ready_at` on, which is inclusive (C1, L1)."""
     world.register("p", delay=100)
     world.clock.now += 99
     expect(world.claim_ids("w", 1), [])
