@@ -67,7 +67,7 @@ class AllInStep(MemoryInStep):
 
     def open_stores(self, clock: ManualClock) -> dict[str, ProcessRegistry]:
         self.folder = mkdtemp(dir=SHARED_MEMORY if SHARED_MEMORY.is_dir() else None)
-        sqlite = open_sqlite(f"sqlite:///{self.folder}/s.db", clock=clock, limits=self.limits)
+        sqlite = open_sqlite(f"sqlite:///{self.folder}/s.db", clock=clock, limits=self.limits, gap=0)
         more = {name: make(clock) for name, make in JOINING.items()}
         return {**super().open_stores(clock), "sqlite": sqlite, **more}
 
@@ -77,7 +77,7 @@ class AllInStep(MemoryInStep):
             return None
         for link in store.connections():
             link.close()
-        return open_sqlite(f"sqlite:///{store.path}", clock=clock, limits=self.limits)
+        return open_sqlite(f"sqlite:///{store.path}", clock=clock, limits=self.limits, gap=0)
 
     def teardown(self) -> None:
         super().teardown()

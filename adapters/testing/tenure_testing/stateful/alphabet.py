@@ -110,6 +110,12 @@ def last_fence(model: Snapshot, process_id: str) -> Fence:
     return evolve(NOBODYS, process_id=process_id)
 
 
+def newest_fence(model: Snapshot) -> Fence:
+    """The fence of the newest lease of all."""
+    held = [record for record in model.records if record.claim is not None]
+    return last_fence(model, max(held, key=lambda record: record.token).id if held else NAMES[0])
+
+
 def bent(fence: Fence) -> tuple[Fence, ...]:
     """Fences that are nearly this one; none of them is anybody's."""
     return (
@@ -130,6 +136,7 @@ class Alphabet:
     beginning: Sequence[Request]
     plain: Sequence[Request]
     odd: Sequence[Request]
+    plain_claims: Sequence[Claiming]
     claims: Sequence[Claiming]
     single_claims: Sequence[Claiming]
     writes: Sequence[FencedRequest]
@@ -137,16 +144,20 @@ class Alphabet:
     clients: Sequence[Request]
     odd_clients: Sequence[Request]
     cancels: Sequence[Request]
-    externals: Sequence[Request]
     prunes: Sequence[Request]
     reads: Sequence[Request]
     deltas: Sequence[int]
 
     @property
+    def oddities(self) -> Sequence[Act]:
+        """What is refused, whatever the rows are."""
+        return (*(Under("a", write) for write in self.odd_writes), *self.odd, *self.odd_clients)
+
+    @property
     def acts(self) -> Sequence[Act]:
         """All of them, for batches of several."""
-        leases = [Under(name, write) for name in NAMES for write in (*self.writes, *self.odd_writes)]
-        requests = (*self.plain, *self.odd, *self.clients, *self.odd_clients, *self.cancels, *self.externals)
+        leases = [Under(name, write) for name in NAMES for write in self.writes]
+        requests = (*self.plain, *self.clients, *self.cancels, *self.oddities)
         claims = (*self.claims[::4], *self.single_claims)
         return (*leases, *claims, *requests, *self.prunes, *self.reads)
 
@@ -154,7 +165,8 @@ class Alphabet:
 def alphabet(limits: Limits) -> Alphabet:
     """Letters that reach every answer under these limits."""
     wait = limits.takeover_wait
-    short, long, half, horizon = wait * 4 // 5, wait * 2, wait // 2, limits.retry_horizon
+    half, long, horizon = wait // 2, wait * 2, limits.retry_horizon
+    leases = (long * 5, long, half)
     large, name = Json('"' + "x" * limits.payload + '"'), "n" * (limits.name + 1)
     bodies = (NULL, Json('{"a":[1.5,"é"]}'))
     outcomes: tuple[Outcome, ...] = (
@@ -166,7 +178,8 @@ def alphabet(limits: Limits) -> Alphabet:
     unfit: tuple[Outcome, ...] = (Success(large), Failure("E", "c", LONE), Cancelled("why", large))
     here = ClaimFilter("here", ("k",))
     filters = (
-        *[here] * 6,
+        here,
+        ClaimFilter("here", ("k",), ("a",)),
         ClaimFilter("", ("k", "j")),
         ClaimFilter("there", ("j",)),
         ClaimFilter("here", ("k", "k"), ("a",)),
@@ -177,7 +190,7 @@ def alphabet(limits: Limits) -> Alphabet:
     return Alphabet(
         beginning=[Register(_simple(each)) for each in NAMES[:2]],
         plain=[
-            *(Register(_simple(each), delay) for each, delay in product(NAMES, (0, 0, long * 3 // 4))),
+            *(Register(_simple(each), delay) for each, delay in product(NAMES, (0, wait * 3 // 2, long * 5))),
             Register(Registration(OUTSIDE, External())),
         ],
         odd=[
@@ -185,24 +198,25 @@ def alphabet(limits: Limits) -> Alphabet:
             for each in (*NAMES, "", " ", name, LONE)
             for rest in _shapes(large)
         ],
+        plain_claims=[Claiming(*each) for each in product(OWNERS, (1,), leases, (3, 1), [here])],
         claims=[
-            *(Claiming(*each) for each in product(OWNERS, steps, (short, long), (1, 3), filters)),
+            *(Claiming(*each) for each in product(OWNERS, steps, leases, (1, 3), filters)),
             *(Claiming(each, 1, long, 1, here) for each in (LONE, "", name)),
             Claiming("u", 1, 0, 3, here),
             Claiming("u", 1, long, 0, here),
         ],
         single_claims=[
-            *(Claiming(*each) for each in product(OWNERS, steps, (short, long), (1,), NAMES)),
+            *(Claiming(*each) for each in product(OWNERS, steps, leases, (1,), NAMES)),
             *(Claiming("u", 1, *each) for each in product((0, long), (1,), (OUTSIDE, "gone", LONE, ""))),
             Claiming(LONE, 1, long, 1, "a"),
         ],
         writes=[
-            *(Renew(NOBODYS, ttl) for ttl in (short, long, 0)),
+            *(Renew(NOBODYS, ttl) for ttl in (*leases, 0)),
             *(RecordEffect(NOBODYS, key, "f", body) for key, body in product("12", bodies)),
             RecordEffect(NOBODYS, "1", "g", NULL),
             *(EmitEvent(NOBODYS, kind, body, key) for kind, body, key in product("tt", bodies, "12")),
             *(Complete(NOBODYS, outcome) for outcome in outcomes),
-            *(Release(NOBODYS, delay) for delay in (0, 0, short, long)),
+            *(Release(NOBODYS, delay) for delay in (0, half, long * 5)),
         ],
         odd_writes=[
             *(RecordEffect(NOBODYS, key, "f", NULL) for key in ("", name, "\0", LONE)),
@@ -213,8 +227,14 @@ def alphabet(limits: Limits) -> Alphabet:
             EmitEvent(NOBODYS, "t", large, "2"),
             *(Complete(NOBODYS, outcome) for outcome in unfit),
         ],
-        clients=[AppendEvent(*each) for each in product((*NAMES, OUTSIDE), "t", bodies, ("1", "2"))],
+        clients=[
+            *(AppendEvent(*each) for each in product((*NAMES, OUTSIDE), "t", bodies, ("1", "2"))),
+            *(CompleteExternal(OUTSIDE, *each) for each in product(("me", "you"), outcomes)),
+        ],
         odd_clients=[
+            *(CompleteExternal(OUTSIDE, "me", outcome) for outcome in unfit),
+            *(CompleteExternal(each, "me", Success()) for each in ("a", "gone", LONE)),
+            *(CompleteExternal(OUTSIDE, each, Success()) for each in ("", name)),
             *(AppendEvent(each, "t", NULL, "1") for each in ("gone", LONE, "")),
             *(AppendEvent("a", kind, NULL, "2") for kind in ("process.x", "", LONE)),
             *(AppendEvent("a", "t", NULL, key) for key in ("", "\0", name)),
@@ -222,18 +242,11 @@ def alphabet(limits: Limits) -> Alphabet:
             *(RequestCancel(each, "why") for each in ("gone", LONE)),
             *(RequestCancel("a", reason) for reason in (LONE, "x" * (limits.payload + 1))),
         ],
-        cancels=[RequestCancel(*each) for each in product((*NAMES, OUTSIDE), ("", "why"))],
-        externals=[
-            *(
-                CompleteExternal(OUTSIDE, *each)
-                for each in product(("me", "me", "you"), (*outcomes, *outcomes, *unfit))
-            ),
-            *(CompleteExternal(each, "me", Success()) for each in ("a", "gone", LONE)),
-            *(CompleteExternal(OUTSIDE, each, Success()) for each in ("", name)),
-        ],
+        cancels=[RequestCancel(*each) for each in product((*NAMES[:2], OUTSIDE), ("", "why"))],
         prunes=[Prune(*each) for each in product((0, horizon * 2 // 3, horizon * 2), (1, 3))],
         reads=_reads(),
-        deltas=(0, 1, half, half, wait * 6 // 5, limits.takeover_cap + half, horizon + wait, -long),
+        # Whole halves of a wait, so that times meet; and 1, so that they also just miss.
+        deltas=(0, 1, half, half, wait, long, limits.takeover_cap + half, horizon + wait, -long),
     )
 
 

@@ -7,6 +7,7 @@ answered before. A failure names the properties (`S4`, `S6`) that do not hold.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Any
 
 from attrs import define, field, frozen
@@ -41,11 +42,25 @@ from tenure_testing.stateful.transitions import PROPERTIES, Transition
 
 
 class Broken(AssertionError):
-    """Properties do not hold. `properties` has their numbers, as docs/reference/properties.md names them."""
+    """Properties do not hold. `properties` has their numbers, as docs/reference/properties.md names them.
 
-    def __init__(self, properties: Iterable[str], what: str) -> None:
-        self.properties = tuple(properties)
-        super().__init__(f"{', '.join(self.properties)}: {what}")
+    What breaks one property first is of a class of its own, so that Hypothesis reports and shrinks it by itself.
+    """
+
+    properties: tuple[str, ...] = ()
+
+
+def broken(properties: Iterable[str], what: str) -> Broken:
+    """The exception that says so."""
+    numbers = tuple(dict.fromkeys(properties))
+    error = _class_of(numbers[0])(f"{', '.join(numbers)}: {what}")
+    error.properties = numbers
+    return error
+
+
+@cache
+def _class_of(number: str) -> type[Broken]:
+    return type(f"Broken{number}", (Broken,), {})
 
 
 @frozen
@@ -57,15 +72,24 @@ class Content:
     effects: Mapping[str, tuple[Effect, ...]]
 
 
+_FIRST = ("S22", "S10")
+"""What says more than the properties of single rows."""
 _REPLAYED = (Complete, Release, RecordEffect, EmitEvent, Register, AppendEvent, CompleteExternal)
 
 
 @define
 class Judge:
-    """Watches the requests to one registry, in their order."""
+    """Watches the requests to one registry, in their order.
+
+    `only`: judge by these properties, all where it is empty. `forgotten`: per incarnation the highest claim that the
+    registry may have forgotten, since the retry horizon is over; a claim that comes so late is out of the contract, and
+    nobody may send it any more.
+    """
 
     limits: Limits
     highest: int = 0
+    only: frozenset[str] = frozenset()
+    forgotten: dict[str, int] = field(factory=dict[str, int])
     _answered: dict[Request, tuple[int, object]] = field(factory=dict[Request, tuple[int, object]])
     _claimed: dict[ClaimId, tuple[StoreTime, Any]] = field(factory=dict[ClaimId, tuple[StoreTime, Any]])
     _seen: dict[str, int] = field(factory=dict[str, int])
@@ -81,7 +105,7 @@ class Judge:
         self, request: Request, answer: Answer, before: Content, after: Content, clock: StoreTime
     ) -> None:
         """Whether every property holds, without taking note of it."""
-        broken: dict[str, str] = {}
+        found: dict[str, str] = {}
         named = named_by(request)
         moved = _moved(before, after)
         for name in dict.fromkeys((*moved, named)):
@@ -94,15 +118,17 @@ class Judge:
                 )
                 for number, what in ((number, rule(transition)) for number, rule in PROPERTIES):
                     if what:
-                        broken.setdefault(number, what)
+                        found.setdefault(number, what)
                 if then is not None and (log[: len(known)] != known or not _dense(log)):
-                    broken.setdefault("S21", "an entry of the log is gone, or not in its place")
-        for number, what in self._wide(request, answer, before, after, clock, moved):
-            broken.setdefault(number, what)
-        if broken:
-            said = "; ".join(dict.fromkeys(broken.values()))
+                    found.setdefault("S21", "an entry of the log is gone, or not in its place")
+        wide = dict(self._wide(request, answer, before, after, clock, moved))
+        found = {**{number: wide[number] for number in _FIRST if number in wide}, **found, **wide}
+        if self.only:
+            found = {number: what for number, what in found.items() if number in self.only}
+        if found:
+            said = "; ".join(dict.fromkeys(found.values()))
             rows = f"from {[before.rows.get(n) for n in moved]}\nto   {[after.rows.get(n) for n in moved]}"
-            raise Broken(broken, f"{said}\n{request!r}\nis answered {answer!r}\nat {clock}, {rows}")
+            raise broken(found, f"{said}\n{request!r}\nis answered {answer!r}\nat {clock}, {rows}")
 
     def _wide(
         self,
@@ -198,7 +224,9 @@ class Judge:
             self._claimed.setdefault(request.claim, (clock, reply))
         elif isinstance(request, Prune):
             cutoff = clock - max(request.older_than, self.limits.retry_horizon)
-            self._claimed = {claim: known for claim, known in self._claimed.items() if known[0] >= cutoff}
+            for claim in [claim for claim, known in self._claimed.items() if known[0] < cutoff]:
+                del self._claimed[claim]
+                self.forgotten[claim.owner] = max(self.forgotten.get(claim.owner, 0), claim.n)
         for record in _records_in(reply):
             self._seen[record.id] = max(self._seen.get(record.id, 0), record.version)
 

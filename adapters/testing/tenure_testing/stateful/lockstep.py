@@ -28,7 +28,7 @@ from tenure.requests import (
 )
 from tenure.stores import Cursor, ProcessRegistry
 from tenure_testing.registry_world import ManualClock
-from tenure_testing.stateful.judge import Broken, Content, Judge
+from tenure_testing.stateful.judge import Broken, Content, Judge, broken
 
 ALL = 10_000
 """A page that holds all there is."""
@@ -95,13 +95,13 @@ class Lockstep:
             told = list(store.execute(asked))
             if told != wanted:
                 self._judge_alone(name, None)
-                raise Broken(
+                raise broken(
                     ["S1"], f"{name} does not hold what it should: {_first_unlike(asked, told, wanted)}"
                 )
             if self.strict:
                 others.append((store.execute([ReadFenceLog(100)]), store.wait(Cursor(), 0)))
         if any(other != others[0] for other in others):
-            raise Broken(["S1"], f"fence log or cursor differ: {dict(zip(self.stores, others, strict=True))}")
+            raise broken(["S1"], f"fence log or cursor differ: {dict(zip(self.stores, others, strict=True))}")
         self._checked = True
 
     def unchecked(self) -> None:
@@ -113,8 +113,8 @@ class Lockstep:
         self.stores[name], self._checked = store, False
         try:
             self.check()
-        except Broken as broken:
-            raise Broken(["S21"], f"{name} lost something in a crash\n{broken}") from broken
+        except Broken as found:
+            raise broken(["S21"], f"{name} lost something in a crash\n{found}") from found
 
     # --- inside ---------------------------------------------------------------------------------------------------
 
@@ -143,11 +143,11 @@ class Lockstep:
         self, name: str, requests: Sequence[Request], wanted: Sequence[Answer], told: Sequence[Answer]
     ) -> None:
         if len(told) != len(wanted):
-            raise Broken(["S1"], f"{name} gave {len(told)} answers to {len(wanted)} requests")
+            raise broken(["S1"], f"{name} gave {len(told)} answers to {len(wanted)} requests")
         for request, answer, right in zip(requests, told, wanted, strict=True):
             if answer != right and not isinstance(request, ReadFenceLog):
                 self._judge_alone(name, answer)
-                raise Broken(["S1"], f"{name} answers otherwise: {_unlike(request, answer, right)}")
+                raise broken(["S1"], f"{name} answers otherwise: {_unlike(request, answer, right)}")
 
     def _judge_alone(self, name: str, answer: Answer | None) -> None:
         """Whether what this store did with the last request breaks a property by itself. `answer` None: it answered as
@@ -157,8 +157,8 @@ class Lockstep:
         request, same, before = self._last
         try:
             self.judge.judge(request, answer or same, before, read_content(self.stores[name]), self.clock())
-        except Broken as broken:
-            raise Broken((*broken.properties, "S1"), f"{name}: {broken}") from broken
+        except Broken as found:
+            raise broken((*found.properties, "S1"), f"{name}: {found}") from found
 
 
 def content_of(state: Snapshot) -> Content:

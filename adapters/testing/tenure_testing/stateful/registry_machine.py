@@ -49,6 +49,7 @@ from tenure_testing.stateful.alphabet import (
     Under,
     bent,
     last_fence,
+    newest_fence,
     under,
 )
 from tenure_testing.stateful.lockstep import Lockstep
@@ -122,14 +123,6 @@ class RegistryMachine(RuleBasedStateMachine):
     def register(self, request: Request) -> Request:
         return self._one(request)
 
-    @rule(request=drawn(LETTERS.odd))
-    def register_what_is_odd(self, request: Request) -> None:
-        self._one(request)
-
-    @rule(target=granted, act=drawn(LETTERS.claims))
-    def claim(self, act: Claiming) -> MultipleResults[Granted]:
-        return self._claim(act)
-
     @rule()
     def start_over(self) -> None:
         """What ended is pruned, and registered anew under its id: a row like it, which is another (S2, K20)."""
@@ -145,13 +138,10 @@ class RegistryMachine(RuleBasedStateMachine):
     def write(self, of: str, write: FencedRequest) -> Request:
         return self._one(under(last_fence(self.lockstep.model, of), write))
 
-    @rule(target=asked, of=st.sampled_from(NAMES), write=drawn(LETTERS.writes))
-    def write_more(self, of: str, write: FencedRequest) -> Request:
-        return self._one(under(last_fence(self.lockstep.model, of), write))
-
-    @rule(of=st.sampled_from(NAMES), write=drawn(LETTERS.odd_writes))
-    def write_what_is_odd(self, of: str, write: FencedRequest) -> None:
-        self._one(under(last_fence(self.lockstep.model, of), write))
+    @rule(target=asked, write=drawn(LETTERS.writes))
+    def write_as_holder(self, write: FencedRequest) -> Request:
+        """Under the newest lease of all, which is likely to be alive."""
+        return self._one(under(newest_fence(self.lockstep.model), write))
 
     @rule(claim=granted, place=st.integers(0, 2), write=drawn(LETTERS.writes))
     def write_late(self, claim: Granted, place: int, write: FencedRequest) -> None:
@@ -165,7 +155,9 @@ class RegistryMachine(RuleBasedStateMachine):
 
     @rule(claim=granted)
     def claim_again(self, claim: Granted) -> None:
-        self._one(claim.request)
+        """The same claim, as long as the registry has to know it."""
+        if claim.request.claim.n > self._forgotten(claim.request.claim.owner):
+            self._one(claim.request)
 
     @rule(request=asked)
     def repeat(self, request: Request) -> None:
@@ -176,16 +168,13 @@ class RegistryMachine(RuleBasedStateMachine):
     def append(self, request: Request) -> Request:
         return self._one(request)
 
-    @rule(request=drawn(LETTERS.odd_clients))
-    def ask_what_is_odd(self, request: Request) -> None:
-        self._one(request)
+    @rule(act=drawn(LETTERS.oddities))
+    def ask_what_is_odd(self, act: Act) -> None:
+        """What no store may take: names and texts that are unfit, bodies that are too large, and the like."""
+        self._one(self._request(act, self.last))
 
     @rule(target=asked, request=drawn(LETTERS.cancels))
     def cancel(self, request: Request) -> Request:
-        return self._one(request)
-
-    @rule(target=asked, request=drawn(LETTERS.externals))
-    def complete_outside(self, request: Request) -> Request:
         return self._one(request)
 
     @rule(request=drawn(LETTERS.prunes))
@@ -244,6 +233,9 @@ class RegistryMachine(RuleBasedStateMachine):
         fences = _fences_in(answer)
         return multiple(Granted(request, fences)) if fences else multiple()
 
+    def _forgotten(self, owner: str) -> int:
+        return self.lockstep.judge.forgotten.get(owner, 0)
+
     def _requests(self, acts: list[Act]) -> list[Request]:
         return [self._request(act, self.last) for act in acts]
 
@@ -254,7 +246,8 @@ class RegistryMachine(RuleBasedStateMachine):
                 return under(last_fence(self.lockstep.model, act.process_id), act.write)
             case Claiming():
                 known = last.get(act.owner, 0)
-                claim = ClaimId(act.owner, max(1, known + act.step))
+                n = max(1, known + act.step)
+                claim = ClaimId(act.owner, n if n > self._forgotten(act.owner) else known + 1)
                 last[act.owner] = max(known, claim.n)
                 if isinstance(act.wanted, str):
                     return Claim(claim, act.wanted, act.ttl)

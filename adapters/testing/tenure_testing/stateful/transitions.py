@@ -85,7 +85,8 @@ class Transition:
 
     @property
     def ends(self) -> bool:
-        return self.after is not None and self.after.outcome is not None and self.moves
+        open_before = self.before is None or self.before.outcome is None
+        return open_before and self.after is not None and self.after.outcome is not None
 
 
 # --- one property each: what is wrong, or nothing -----------------------------------------------------------------
@@ -103,6 +104,8 @@ def _tokens(of: Transition) -> str:
             if of.after.token > of.highest and lease[1] == claim
             else "a claim's token is not new, or another's"
         )
+    if of.before is None and of.after.version <= of.highest:
+        return "the sequence of versions and tokens begins again"
     known = (of.before.token, of.before.claim) if of.before else (0, None)
     return "" if lease == known else "the token changed without a claim"
 
@@ -214,7 +217,7 @@ _UNFIT = (Reason.BAD_TEXT, Reason.TOO_LARGE)
 
 def _no_outcome_is_invented(of: Transition) -> str:
     """S17."""
-    if not of.ends or of.after is None or (of.before is not None and of.before.outcome is not None):
+    if not of.ends or of.after is None:
         return ""
     match of.request:
         case Complete() | CompleteExternal():
@@ -262,15 +265,15 @@ def _healthy(of: Transition) -> str:
 
 
 PROPERTIES: tuple[tuple[str, Callable[[Transition], str]], ...] = (
-    ("S2", _tokens),
-    ("S3", _claims_what_is_free),
-    ("S4", _fenced),
-    ("S5", _unexpired),
     ("S6", _ends_once),
     ("S7", _absorbs),
     ("S8", _release_is_scoped),
     ("S9", _renews_its_own),
     ("S11", _completes_again),
+    ("S2", _tokens),
+    ("S3", _claims_what_is_free),
+    ("S5", _unexpired),
+    ("S4", _fenced),
     ("S16", _cancel_sticks),
     ("S17", _no_outcome_is_invented),
     ("S20", _counts),
@@ -278,4 +281,4 @@ PROPERTIES: tuple[tuple[str, Callable[[Transition], str]], ...] = (
     ("C1", _clock),
     ("L3", _healthy),
 )
-"""Each judges one row; what is about several, or about earlier requests, is in `Judge`."""
+"""Each judges one row, the one that says most first; what is about several, or what came before, is in `Judge`."""
