@@ -65,9 +65,8 @@ def start(terms: WorkerTerms, now: Instant) -> WorkerStep:
 
 
 def free_slots(state: Working) -> int:
-    """How many handlers more may run; those of a claim under way are taken."""
-    reserved = state.claim.request.limit if state.claim else 0
-    return max(0, state.terms.max_running - state.running - reserved)
+    """How many handlers more may run. While a claim is under way its slots stay taken: nothing else is claimed then."""
+    return max(0, state.terms.max_running - state.running)
 
 
 def _strayed(state: Working) -> tuple[str, ...]:

@@ -19,14 +19,29 @@ from tenure.errors import (
     TooLarge,
     UndeclaredEvent,
 )
-from tenure.replies import Fenced, Succeeded
-from tenure.requests import Release
+from tenure.replies import Fenced, Reason, Refused, Succeeded
+from tenure.requests import EmitEvent, Release
 from tests.core.trampoline_asks import EPOCH, LIMIT, World, driven, started
 
 
 def log(world: World) -> list[tuple[str, Any]]:
     """The process's events."""
     return [(event.type, parsed(event.payload)) for event in world.state.events]
+
+
+# --- its events' keys ----------------------------------------------------------------------------------------------
+
+
+def test_an_event_counts_by_the_attempt_and_its_place_or_by_its_key() -> None:
+    world = started(emits=("progress",))
+    ctx = world.context()
+    for key in (None, "once", None):
+        driven(ctx.emit("progress", key=key))
+    token = ctx.fencing_token.token
+    keys = [
+        act.request.key for act in world.asked if isinstance(act, Act) and isinstance(act.request, EmitEvent)
+    ]
+    assert keys == [f"{token}/1", "=once", f"{token}/3"]
 
 
 # --- its facts ----------------------------------------------------------------------------------------------------
@@ -171,6 +186,19 @@ def test_an_act_that_never_came_through_is_a_loss() -> None:
     world.trouble.append(Fenced())
     with pytest.raises(LeaseLost):
         driven(ctx.emit("progress"))
+
+
+@pytest.mark.parametrize(
+    ("refused", "why"),
+    [(Refused(Reason.BLANK, "no name"), "blank no name"), (Refused(Reason.BLANK), "blank")],
+)
+def test_a_refusal_names_the_process_and_what_was_refused(refused: Refused, why: str) -> None:
+    world = started(emits=("progress",))
+    ctx = world.context()
+    world.trouble.append(refused)
+    with pytest.raises(RequestRefused) as caught:
+        driven(ctx.emit("progress"))
+    assert str(caught.value) == f"process 'p': the store refused 'progress': {why}"
 
 
 def test_a_context_carries_its_own_token_only() -> None:

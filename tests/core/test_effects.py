@@ -11,7 +11,7 @@ from attrs import frozen
 from hypothesis import given
 
 from tenure.asks import Act, CallPlain, Submit
-from tenure.context import Context, fingerprint_of, is_async
+from tenure.context import READ_TIMEOUT, Context, fingerprint_of, is_async
 from tenure.errors import (
     EffectKeyReused,
     EffectMismatch,
@@ -69,6 +69,25 @@ def test_a_later_attempt_gets_what_the_first_one_got(value: Any) -> None:
     assert first == second == value
     assert str(first) == str(second)
     assert log == [("a", 1)]
+
+
+class Noting(Typed):
+    """Writes down as what it is asked to structure."""
+
+    def __init__(self) -> None:
+        self.asked: list[Any] = []
+
+    def structure(self, value: Any, to: Any) -> Any:
+        self.asked.append(to)
+        return super().structure(value, to)
+
+
+def test_a_result_without_a_type_may_be_anything() -> None:
+    convert = Noting()
+    world = started(World.new(convert))
+    assert effect(world.context(), "k", lambda: 5) == 5
+    assert effect(world.context(), "page", fetch, "abc") == Page("abc", 3)
+    assert convert.asked == [Any, Page]
 
 
 @pytest.mark.parametrize("fn", [fetch, fetch_slowly, partial(fetch), partial(fetch_slowly)])
@@ -321,7 +340,7 @@ def test_without_leave_neither_is_the_function_called_nor_a_recorded_result_give
     ctx = world.context()
     world.lost.add(ctx.fencing_token.token)
     for key in ("k", "other"):
-        with pytest.raises(LeaseLost):
+        with pytest.raises(LeaseLost, match="no longer holds process 'p'"):
             effect(ctx, key, called(log, 2))
     assert log == [()]
 
@@ -342,13 +361,20 @@ def test_the_first_attempt_has_no_journal_to_read() -> None:
 
 def test_a_journal_of_many_pages_is_read_once() -> None:
     world = started()
+    log = list[int]()
+
+    def numbered(n: int) -> int:
+        log.append(n)
+        return n
+
     first = world.context()
     for n in range(250):
-        effect(first, f"k{n:03}", untyped, n)
-    second, log = world.context(), list[Any]()
+        effect(first, f"k{n:03}", numbered, n)
+    second = world.context()
     for n in range(250):
-        assert effect(second, f"k{n:03}", untyped, n) == n
-    assert log == []
+        assert effect(second, f"k{n:03}", numbered, n) == n
+    assert log == list(range(250)), "each was called once"
+    assert {ask.timeout for ask in world.asked if isinstance(ask, Submit)} >= {READ_TIMEOUT}
     assert [read.after for read in reads(world)] == ["", "k099", "k199"]
     assert len(world.state.effects) == 250
 
@@ -379,3 +405,25 @@ def test_a_result_that_the_converter_fails_at_is_raised_as_it_is() -> None:
     world = started(World.new(Broken()))
     with pytest.raises(RuntimeError, match="a field is missing"):
         effect(world.context(), "k", fetch, "a")
+
+
+class Doubling:
+    """A function that is an object."""
+
+    def __call__(self, n: int) -> int:
+        return 2 * n
+
+
+@pytest.mark.parametrize(
+    ("fn", "name"),
+    [
+        (fetch, "tests.core.test_effects.fetch"),
+        (Doubling(), "tests.core.test_effects.Doubling"),
+        (str.upper, ".str.upper"),
+    ],
+)
+def test_a_fingerprint_begins_with_the_name(fn: Callable[..., Any], name: str) -> None:
+    """It is stored, and read by people: a function without a module is named all the same."""
+    begins, _, arguments = fingerprint_of(fn, ("a",)).partition(":")
+    assert begins.endswith(name)
+    assert len(arguments) == 16

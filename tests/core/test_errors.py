@@ -6,32 +6,83 @@ import pytest
 
 from tenure import errors as e
 
-CASES = [
-    (e.EffectKeyReused("p", "a"), {"process_id": "p", "key": "a"}, "give each effect its own key"),
-    (e.LeaseLost("p"), {"process_id": "p"}, "no longer holds process 'p'"),
-    (e.WaitTimeout("p", 1.5), {"process_id": "p", "timeout": 1.5}, "had not ended after 1.5 s"),
+CASES: list[tuple[e.TenureError, dict[str, object], str]] = [
+    (
+        e.EffectKeyReused("p", "a"),
+        {"process_id": "p", "key": "a"},
+        "process 'p' used the effect key 'a' twice in one attempt; give each effect its own key",
+    ),
+    (
+        e.LeaseLost("p"),
+        {"process_id": "p"},
+        (
+            "this attempt no longer holds process 'p': its lease was lost or its time is spent; "
+            "whatever it does from here on is not recorded"
+        ),
+    ),
+    (
+        e.HandlerStopped("p", "drain"),
+        {"process_id": "p", "reason": "drain"},
+        "the handler of process 'p' stops because it was told to: drain",
+    ),
+    (
+        e.WaitTimeout("p", 1.5),
+        {"process_id": "p", "timeout": 1.5},
+        "process 'p' had not ended after 1.5 s; it goes on, wait again to see its end",
+    ),
     (
         e.ProcessFailed("p", "ValueError", "bad", "no"),
         {"process_id": "p", "failure_class": "ValueError", "code": "bad", "message": "no"},
         "process 'p' failed: ValueError (bad): no",
     ),
-    (e.ProcessCancelled("p", ""), {"process_id": "p", "process_reason": ""}, "process 'p' was cancelled"),
-    (e.ProcessCancelled("p", "why"), {"process_id": "p", "process_reason": "why"}, "was cancelled: why"),
+    (
+        e.ProcessCancelled("p", ""),
+        {"process_id": "p", "process_reason": ""},
+        "process 'p' was cancelled",
+    ),
+    (
+        e.ProcessCancelled("p", "why"),
+        {"process_id": "p", "process_reason": "why"},
+        "process 'p' was cancelled: why",
+    ),
     (
         e.RequestRefused("held", "p", "someone holds p"),
         {"process_id": "p", "reason": "held"},
         "someone holds p",
     ),
-    (e.NotJson("the payload", "$.a", "no"), {"what": "the payload", "path": "$.a", "reason": "no"}, "at $.a"),
-    (e.TooLarge("the payload", 5, 4), {"what": "the payload", "size": 5, "limit": 4}, "takes 5 bytes"),
-    (e.Misuse("no", "state", "event"), {"state": "state", "event": "event", "process_id": ""}, "in str: no"),
+    (
+        e.NotJson("the payload", "$.a", "no"),
+        {"what": "the payload", "path": "$.a", "reason": "no"},
+        "the payload is not JSON at $.a: no",
+    ),
+    (
+        e.TooLarge("the payload", 5, 4),
+        {"what": "the payload", "size": 5, "limit": 4},
+        "the payload takes 5 bytes; the limit is 4. Store it elsewhere and pass a reference.",
+    ),
+    (
+        e.Misuse("no", "state", 7),
+        {"reason": "no", "state": "state", "event": 7, "process_id": ""},
+        (
+            "int cannot happen in str: no. This is a mistake of the adapter that drives the machine; the state is "
+            "unchanged."
+        ),
+    ),
+    (
+        e.Misuse("no", "state", 7, "p"),
+        {"reason": "no", "state": "state", "event": 7, "process_id": "p"},
+        (
+            "int cannot happen in str (process 'p'): no. This is a mistake of the adapter that drives the machine; the "
+            "state is unchanged."
+        ),
+    ),
 ]
 
 
 @pytest.mark.parametrize(("error", "fields", "says"), CASES, ids=lambda case: type(case).__name__)
 def test_fields_and_message(error: e.TenureError, fields: dict[str, object], says: str) -> None:
-    assert {name: getattr(error, name) for name in fields} == fields
-    assert says in str(error)
+    assert vars(error) == fields
+    assert str(error) == says
 
 
 def test_every_error_has_one_root() -> None:
