@@ -2,7 +2,7 @@
 
 Each is here for a bug that it finds and no smaller one of the set does; `tests/checking` plants the bug and looks. Two
 stand apart, with a third worker and with a second zombie: they are searched for whether there is anything new in them
-(`cutoff`). `FLEETS` are searches of the worker machine.
+(`cutoff`). `FLEETS` are searches of the worker machine, `TIMED` those under bounded drift, with liveness.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from tenure_testing.checking.cutoff import no_news
 from tenure_testing.checking.explorer import explore_world
 from tenure_testing.checking.fleet_configurations import FLEETS
 from tenure_testing.checking.rows import Law
+from tenure_testing.checking.timed_configurations import TIMED
 from tenure_testing.checking.world import LOST, RowWorld
 
 
@@ -140,7 +141,7 @@ ROWS: tuple[Configuration, ...] = (
         search=no_news,
     ),
 )
-CONFIGURATIONS = (*ROWS, *FLEETS)
+CONFIGURATIONS = (*ROWS, *FLEETS, *TIMED)
 GATE = tuple(one for one in CONFIGURATIONS if not one.large)
 LARGE = tuple(one for one in CONFIGURATIONS if one.large)
 

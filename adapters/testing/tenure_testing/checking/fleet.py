@@ -74,6 +74,7 @@ from tenure_testing.checking.fleet_forms import (
     Fleet,
     Mail,
     canonical,
+    granted_by,
 )
 from tenure_testing.checking.fleet_properties import judge_step, judge_store
 from tenure_testing.checking.graph import FAULT, FREE, Edge, Graph
@@ -254,9 +255,19 @@ class FleetWorld(Graph):
             if row.held and row.claim is not None and row.claim.owner == "o":
                 done = Complete(Fence(row.id, row.claim, row.token), Success())
                 yield Edge("other worker", f"completes {row.id}", FREE, self._written(fleet, done))
-        later = tuple(changed(row, expires_at=CLOCK) if row.held else row for row in fleet.rows)
-        if later != fleet.rows:
-            yield Edge("store", "its clock ticks", "clock", fleet._replace(rows=later))
+        yield from self._clock(fleet)
+
+    def _clock(self, fleet: Fleet) -> Iterator[Edge]:
+        """What nobody renews expires. A lease of an attempt that runs here does so only where its renewals fail (L3 is
+        judged under bounded drift, not here)."""
+        renewed = {(each.process, each.token) for each in fleet.attempts if each.stage == "runs"}
+        renewed |= {(fence.process_id, fence.token) for fence in granted_by(fleet.claim)}
+        kept = tuple(_expired(row) if (row.id, row.token) not in renewed else row for row in fleet.rows)
+        if kept != fleet.rows:
+            yield Edge("store", "its clock ticks", "clock", fleet._replace(rows=kept))
+        lost = tuple(_expired(row) for row in fleet.rows)
+        if lost != kept:
+            yield Edge("store", "its clock ticks, and no renewal came", FAULT, fleet._replace(rows=lost))
 
     def _written(self, fleet: Fleet, request: Request) -> Fleet:
         rows, last, _ = self._asked(fleet, request)
@@ -286,6 +297,10 @@ class FleetWorld(Graph):
     def tables(self) -> Iterable[str]:
         yield from (f"{state} {event} -> {step}" for (state, event, _), step in self.steps.items())
         yield from (f"{key} -> {then}" for key, then in self.law.items())
+
+
+def _expired(row: Record) -> Record:
+    return changed(row, expires_at=CLOCK) if row.held else row
 
 
 def _row(row: Record) -> str:

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 from tenure_testing.checking.configuration import Configuration
 from tenure_testing.checking.fleet import FleetWorld
+from tenure_testing.checking.promises import search_fleets
 
 
 def _fleet(name: str, features: str, reason: str, *sometimes: str, large: bool = False) -> Configuration:
     given = frozenset(features.split())
     late = int("late" in given)
-    return Configuration(name, 1, 2, 1, late, given, reason, FleetWorld, sometimes, large)
+    search = None if "tier" in given else search_fleets
+    return Configuration(name, 1, 2, 1, late, given, reason, FleetWorld, sometimes, large, search)
 
 
-CLAIMED = ("answers a claim", "nothing granted", "completes", "its clock ticks", "ticks, poll due")
+CLAIMED = (
+    "answers a claim",
+    "nothing granted",
+    "completes",
+    "its clock ticks, and no renewal came",
+    "ticks, poll due",
+)
 TROUBLE = (
     "hears nothing of its claim",
     "cannot send its claim",

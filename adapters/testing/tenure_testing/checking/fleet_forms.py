@@ -61,7 +61,7 @@ def canonical(state: Fleet) -> Fleet:
     call = state.worker.claim
     asked, late = (call.request.claim.n if call else 0), (state.late.claim.n if state.late else 0)
     rank = {n: place for place, n in enumerate(sorted({0, asked, late, state.last}))}
-    granted = _granted_by(state.claim)
+    granted = granted_by(state.claim)
     tokens: dict[tuple[str, int], int] = {}
     for row in state.rows:
         known = {(each.stage, each.token) for each in state.attempts if each.process == row.id}
@@ -137,7 +137,7 @@ def _canonical_rows(rows: tuple[Record, ...], rank: dict[int, int]) -> tuple[Rec
     return tuple(kept)
 
 
-def _granted_by(mail: Mail) -> tuple[Fence, ...]:
+def granted_by(mail: Mail) -> tuple[Fence, ...]:
     """The leases that an answer on its way brings."""
     reply = mail.reply if isinstance(mail, CallSucceeded) else None
     return tuple(grant.fence for grant in reply.grants) if isinstance(reply, Claimed) else ()

@@ -57,7 +57,8 @@ class Graph(ABC):
         return [edge.then for edge in found]
 
     def told(self, path: Sequence[Any]) -> Iterable[Move]:
-        """The transitions between the states of a path."""
+        """The transitions between the states of a path; of two between the same states, that without a fault."""
         for before, after in pairwise(path):
-            edge = next(edge for edge in self.edges(before) if edge.then == after)
+            edges = [edge for edge in self.edges(before) if edge.then == after]
+            edge = next((edge for edge in edges if edge.owed != FAULT), edges[0])
             yield Move(edge.actor, edge.said, "", self.shown(after))

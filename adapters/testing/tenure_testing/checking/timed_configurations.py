@@ -1,0 +1,110 @@
+"""The searches under bounded drift, each for a bug that is found in no smaller one of them."""
+
+from __future__ import annotations
+
+from tenure_testing.checking.configuration import Configuration
+from tenure_testing.checking.promises import search_workers
+from tenure_testing.checking.timed import TimedWorld
+
+
+def _timed(
+    name: str, ttl: int, features: str, reason: str, *sometimes: str, large: bool = False
+) -> Configuration:
+    """Promises are looked at where workers are told apart (`named`)."""
+    given = frozenset(features.split())
+    search = search_workers if "named" in given else None
+    return Configuration(name, 2, 1, ttl, 0, given, reason, TimedWorld, sometimes, large, search)
+
+
+RUNS = ("Claim succeeded", "Renew succeeded", "Complete succeeded", "its clock ticks", "its handler returns")
+CRASHES = ("crashes", "Claim succeeded, a take-over", "Complete succeeded, lost too often")
+RENEWALS = ("its Renew is lost", "its answer is lost", "cannot send its Renew", "its back-off is over")
+LOSSES = (
+    *RENEWALS,
+    "its Complete is lost",
+    "Claim succeeded, a replay",
+    "Complete succeeded, again",
+    "Release succeeded, again",
+    "Release fenced",
+    "its session hangs",
+    "its session fails",
+    "its handler is stopped",
+)
+CANCELS = (
+    "RequestCancel succeeded",
+    "RequestCancel succeeded, ends it",
+    "Complete succeeded, though cancelled",
+)
+DRAINS = ("is asked to drain", "is told to shut down", "its handler is stopped", "Release succeeded")
+
+TIMED = (
+    _timed(
+        "healthy workers that are cancelled",
+        6,
+        "healthy crash cancel named",
+        "L3: a renewal is never due (K11), or one that is lost ends the attempt (K22); L4: the flag on a reply is not "
+        "seen (K17); L1: an expired or released process is not claimed again",
+        *RUNS,
+        *CRASHES,
+        *RENEWALS,
+        *CANCELS,
+    ),
+    _timed(
+        "healthy workers that drain",
+        6,
+        "healthy crash drain named",
+        "L5: given back before the handler has ended (K8), or the handler is never told",
+        *RUNS,
+        *CRASHES,
+        *RENEWALS,
+        *DRAINS,
+    ),
+    _timed(
+        "ages and deadlines",
+        6,
+        "faults crash",
+        "C3: a deadline that counts from the answer, or leaves no margin for drift, lets two handlers meet",
+        *RUNS,
+        *CRASHES,
+        *LOSSES,
+    ),
+    _timed(
+        "handlers that do not stop",
+        6,
+        "faults stubborn",
+        "L6: a handler is told late that its lease is lost, or keeps it from being left behind",
+        *RUNS,
+        *LOSSES,
+    ),
+    _timed(
+        "after any trouble",
+        6,
+        "faults named",
+        "L2: a write that met trouble is not repeated (K9); L9: what came out of trouble never comes to rest",
+        *RUNS,
+        *LOSSES,
+    ),
+    _timed(
+        "ages, deadlines and cancellations",
+        6,
+        "faults crash cancel",
+        "S16: a cancellation and a deadline at one instant",
+        *RUNS,
+        *CRASHES,
+        *LOSSES,
+        *CANCELS,
+        large=True,
+    ),
+    _timed(
+        "healthy workers that renew every other tick",
+        8,
+        "healthy crash cancel drain named",
+        "L3: a renewal that is due between two ticks of the other clock",
+        *RUNS,
+        *CRASHES,
+        *RENEWALS,
+        *CANCELS,
+        *DRAINS,
+        large=True,
+    ),
+)
