@@ -114,6 +114,10 @@ class World(Scene):
                     method(self, *found.groups())
                 except Misuse as misuse:
                     self.out.append(f"misuse: {misuse.reason}")
+                except (
+                    IndexError
+                ):  # a counterexample to rules that were mended since goes another way from here on
+                    self.out.append("nothing is on its way")
                 break
         else:
             raise AssertionError(f"no such word: {line!r}")
@@ -262,8 +266,6 @@ class World(Scene):
 
     @word(r"request arrives")
     def request_arrives(self) -> None:
-        if not self.sent:
-            return  # a counterexample of rules that were mended since
         sent = self.sent.popleft()
         answer = self.executed(sent)
         self.out.append(f"store, to #{self.number(sent.id)}: {text.answer(answer)}; on its way")
@@ -271,8 +273,6 @@ class World(Scene):
 
     @word(r"answer (arrives|is lost)")
     def answer_arrives(self, how: str) -> None:
-        if not self.answers:
-            return
         sent, answer = self.answers.popleft()
         self.answered(sent, answer if how == "arrives" else Unknown())
 
@@ -285,8 +285,6 @@ class World(Scene):
     @word(r"delayed request arrives")
     def arrives(self) -> None:
         """C4: a pause between the look at `not_after` and the transaction is unbounded."""
-        if not self.delayed:
-            return
         sent = self.delayed.popleft()
         self.out.append(f"store, to #{self.number(sent.id)}: {text.answer(self.ask(sent.request))}")
 
