@@ -6,6 +6,7 @@ import pytest
 from attrs import evolve
 
 from tenure.canonical import NULL, canonical
+from tenure.claims import makes_work
 from tenure.limits import Limits
 from tenure.process import Cancelled, ClaimId, External, Fence, Registration, Success
 from tenure.replies import (
@@ -273,3 +274,24 @@ def test_every_change_has_a_version_of_its_own() -> None:
         rows.ask(request)
         seen.append(rows.record("p").version)
     assert seen == sorted(set(seen))
+
+
+def test_the_work_that_the_feed_tells_of() -> None:
+    """K17, L4, L1: a cancel of what runs is work for its holder; so is what was registered, and what was given back."""
+    rows = Rows()
+    rows.register("p")
+    waiting = rows.record("p")
+    rows.claim("p")
+    held = rows.record("p")
+    rows.ask(RequestCancel("p", "why"))
+    flagged = rows.record("p")
+    assert [makes_work(None, waiting), makes_work(waiting, held), makes_work(held, flagged)] == [
+        True,
+        False,
+        True,
+    ]
+    rows.register("q")
+    fence = rows.claim("q")
+    held = rows.record("q")
+    rows.ask(Release(fence, 0))
+    assert makes_work(held, rows.record("q"))
