@@ -123,8 +123,21 @@ LAYERS = (
         "stores",
         "what is on the disk, broken batches, pruning, waiting, several processes on one file",
         (
-            Part(("adapters/sqlite/tenure_sqlite/known.py",), _stores("sqlite_processes")),
-            Part(STORES, _stores("sqlite_durable", "broken_batches", "sqlite_pruning", "sqlite_waiting")),
+            Part(
+                ("adapters/sqlite/tenure_sqlite/known.py",),
+                _stores("known_bugs_of_stores", "sqlite_processes"),
+            ),
+            Part(("adapters/sqlite/tenure_sqlite/trouble.py",), _stores("sqlite_trouble")),
+            Part(
+                STORES,
+                _stores(
+                    "known_bugs_of_stores",
+                    "sqlite_durable",
+                    "broken_batches",
+                    "sqlite_pruning",
+                    "sqlite_waiting",
+                ),
+            ),
         ),
     ),
     Layer(
