@@ -4,15 +4,15 @@
     measured(configuration) -> Explored     the same with seconds of CPU and MiB
     digest(configuration) -> str            SHA-256 of the labelled transition graph
     CONFIGURATIONS, named(NAME), GATE, LARGE
-    Violation.lines(), .path, .as_trace()   the shortest counterexample: as text, as steps (who, what, to whom, note), and
-                                            as far as its words can say it, as a file of `tests/traces`
+    Violation.lines(), .path, .as_trace()   the shortest counterexample: as text, as steps (who, what, to whom, note),
+                                            and as far as its words can say it, as a file of `tests/traces`
     variants.counterexample("W1")           the same for a rule of the original that is put back
     law_of(configuration) -> Law            all distinct (registry, request) -> (registry, answer), and their graph
 
 What is explored is whatever `tenure` modules are imported: a patched or mutated core is checked as it is. The package
 imports the core and the standard library only. Read in this order: `rows` (the law over one row), `attempts` (a
-worker), `world` (their product), `explorer` (the search), `properties` and `steps` (what must hold). `golden.json` has the
-counts that each configuration is pinned to; `tenure check` compares with it.
+worker), `world` (their product), `explorer` (the search), `properties` and `steps` (what must hold). `golden.json` has
+the counts that each configuration is pinned to; `tenure check` compares with it.
 """
 
 from tenure_testing.checking.configuration import Configuration
