@@ -223,8 +223,8 @@ def test_keys_are_found_in_their_own_process(store: Store) -> None:
 
 
 def test_pruning_removes_what_ended_long_ago_and_nothing_else(store: Store) -> None:
-    """S7, S10, S11, S22, L8: what has not ended stays, what ended of late can still answer a replay, and a late claim is
-    still known."""
+    """S7, S10, S11, S22, L8: what has not ended stays; what ended of late can still answer a replay; and a claim of
+    late is still known."""
     store.register("old", "new", "held")
     fences = store.claim()
     for name, fence in fences.items():
