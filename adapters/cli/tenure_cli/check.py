@@ -56,9 +56,12 @@ def check(
     if only_list:
         _list(chosen, as_json)
         return
+    results: list[Explored] = []
     with _progress(len(chosen)) as told:
         try:
-            results = [*run(chosen, jobs or os.cpu_count() or 1, told)]
+            for one in run(chosen, jobs or os.cpu_count() or 1, told):
+                results.append(one)
+                say(f"{one.configuration.name}: {one.states:,} states, {one.seconds:.0f} s")
         except BrokenProcessPool:
             end("a search was killed, most likely for want of memory: try --jobs 1, or name fewer", FAILED)
     results.sort(key=lambda one: chosen.index(one.configuration))
@@ -179,7 +182,7 @@ def _print(results: Sequence[Explored]) -> None:
 
 
 class _progress:  # noqa: N801  it is used as a function
-    """How far the searches are, on stderr: a line that is written over on a terminal, nothing elsewhere."""
+    """How far the searches are, on stderr: a line that is written over, where stderr is a terminal."""
 
     def __init__(self, total: int) -> None:
         from rich.console import Console
