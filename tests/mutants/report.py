@@ -14,7 +14,7 @@ from tests.mutants.results import Result, digest_of
 MOST = 0.02
 """Of all mutants, so many may be excused."""
 
-FATES = ("killed", "timed out", "same graphs", "excused", "survived")
+FATES = ("killed", "timed out", "same graphs", "excused", "survived", "not tried")
 
 HEAD = """\
 # Mutants
@@ -45,7 +45,7 @@ class Report:
 
     @classmethod
     def of(cls, mutants: Sequence[Mutant], known: Mapping[str, Result], excuses: Sequence[Excuse]) -> Report:
-        """`known` has the results by the digest of the mutant; what is not in it has not been tried, and survived."""
+        """`known` has the results by the digest of the mutant."""
         modules: dict[str, Counter[str]] = {}
         survivors: list[Mutant] = []
         excused: list[tuple[Mutant, str]] = []
@@ -53,7 +53,7 @@ class Report:
         for mutant in mutants:
             result = known.get(digest_of(mutant))
             seconds += result.seconds if result else 0
-            fate = result.fate if result else "survived"
+            fate = result.fate if result else "not tried"
             if fate == "survived":
                 reason = next((excuse.reason for excuse in excuses if excuse.covers(mutant)), "")
                 if reason:
@@ -78,7 +78,12 @@ class Report:
 
     @property
     def good(self) -> bool:
-        return not self.survivors and self.share <= MOST
+        return not self.survivors and self.share <= MOST and not self.untried
+
+    @property
+    def untried(self) -> int:
+        """How many have no result yet."""
+        return sum(row["not tried"] for row in self.modules.values())
 
     def as_json(self) -> dict[str, object]:
         return {
@@ -111,6 +116,7 @@ def table(report: Report) -> str:
 def page(report: Report) -> str:
     """docs/mutants.md."""
     counts = f"{report.total:,} mutants, {len(report.survivors)} survived, {len(report.excused)} excused"
+    counts += f", {report.untried:,} not tried yet" if report.untried else ""
     lines = [
         HEAD.format(most=MOST, counts=counts, share=report.share, minutes=report.seconds / 60),
         "| module | mutants | " + " | ".join(FATES) + " |",
