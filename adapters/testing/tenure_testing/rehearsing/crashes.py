@@ -18,8 +18,17 @@ from tenure_testing.playing import Execution, Host, Observer, Stuck
 from tenure_testing.rehearsing.world import RehearsedWorld
 
 PROCESS = "under-test"
-QUIET = 30 * 24 * 3_600.0
+Handler = Kind[Any, Any] | Callable[..., Any]
+"""What `App.process` returned, or a bare function."""
+
+PATIENCE = 24 * 3_600.0
 """Seconds of the world's time in which a handler has to end, take-over included."""
+POLL = 30.0
+"""Seconds between two looks of a worker at its idle store: it has nothing to look for, until it takes over."""
+
+
+def _in_memory(run: int) -> str:
+    return "memory:"
 
 
 @frozen
@@ -31,11 +40,12 @@ class Survived:
 
 
 def crash_at_every_effect(
-    handler: Kind[Any, Any] | Callable[..., Any],
+    handler: Handler,
     payload: Any = None,
     *,
     fails: bool = False,
-    store: str = "memory:",
+    within: float = PATIENCE,
+    store: Callable[[int], str] = _in_memory,
 ) -> Survived:
     """Run the handler without a crash, then once for each boundary, with a crash of its worker exactly there.
 
@@ -46,15 +56,16 @@ def crash_at_every_effect(
 
     `handler` is what `App.process` returned, or a bare function `(ctx)` or `(ctx, payload)`, async or plain. It runs in
     a world without an event loop (`ForeignAwait`), several times: let it act on a fresh fake, or on one that forgives
-    that. `fails`: an outcome that is a failure is meant to be. `store` is a URL, `memory:` unless told.
+    that. `fails`: an outcome that is a failure is meant to be. `store` gives each run, by its number, the URL of an
+    empty store; `within` so many seconds of the world's time each run has to end.
 
     Raises AssertionError, which names the boundary and both outcomes; ForeignAwait.
     """
-    whole = _run(handler, payload, store, None)
+    whole = _run(handler, payload, store(0), within, None)
     if isinstance(whole.outcome, Failure) and not fails:
         raise AssertionError(f"without any crash the handler ends as {_shown(whole.outcome)}")
     for at in range(len(whole.points)):
-        _compare(whole, _run(handler, payload, store, at), at)
+        _compare(whole, _run(handler, payload, store(at + 1), within, at), at)
     return Survived(whole.outcome, tuple(whole.named()))
 
 
@@ -144,19 +155,19 @@ class _Crash(Observer):
         self._reach(host, _Point("after it returned and before that was recorded"))
 
 
-def _run(handler: Kind[Any, Any] | Callable[..., Any], payload: Any, store: str, at: int | None) -> _Seen:
+def _run(handler: Handler, payload: Any, store: str, within: float, at: int | None) -> _Seen:
     kind = _registered(App(), handler)
     seen = _Seen()
     with RehearsedWorld(store) as world:
         crash = _Crash(seen, at)
         world.observers.append(crash)
         world.client.start(kind.kind, payload, id=PROCESS)
-        crash.host = world.worker(kind.app, name="crashed")
+        crash.host = world.worker(kind.app, name="crashed", poll_interval=POLL)
         try:
             if at is not None:
-                world.run_until(lambda: crash.crashed, QUIET, f"boundary {at}")
-                world.worker(kind.app, name="recovering")
-            world.run_until(lambda: _ended(world), QUIET, "the handler's end")
+                world.run_until(lambda: crash.crashed, within, f"boundary {at}")
+                world.worker(kind.app, name="recovering", poll_interval=POLL)
+            world.run_until(lambda: _ended(world), within, "the handler's end")
         except Stuck as stuck:
             reached = ", ".join(seen.named()) or "none"
             raise AssertionError(
@@ -183,7 +194,7 @@ class _Registered:
     kind: Kind[Any, Any]
 
 
-def _registered(app: App, handler: Kind[Any, Any] | Callable[..., Any]) -> _Registered:
+def _registered(app: App, handler: Handler) -> _Registered:
     """The handler in an application of its own, under its own name."""
     if isinstance(handler, Kind):
         register = app.process(handler.name, emits=handler.emits, max_run=handler.max_run)
