@@ -22,6 +22,7 @@ from tenure.requests import (
     Release,
     Renew,
     Request,
+    RequestCancel,
 )
 from tenure_driver import Job
 from tenure_driver.messages import Answered, Asked, Inbound, Outbox, Reply, StoreCall
@@ -47,6 +48,8 @@ class Holding:
     process: str
     until: Instant
     job: Job | None = None
+    told: bool = False
+    cancel_at: int | None = None
     cancelled: bool = False
     running: bool = False
     started: bool = False
@@ -91,7 +94,9 @@ class Judge(Observer):
         if isinstance(reply, EffectsRead) and reply.effects:
             self.met["effect recorded before"] += 1
         new = self.rows.apply(request, reply)
-        if isinstance(request, Complete):
+        if isinstance(request, RequestCancel) and new:
+            self._cancel_asked(request)
+        elif isinstance(request, Complete):
             self._cleared_up(request, new)
             if new:
                 self._reported(request)
@@ -102,15 +107,27 @@ class Judge(Observer):
         """Every row is as its accepted changes made it (S1, S21, S22)."""
         self.rows.look(self._world.store.records())
 
+    def _cancel_asked(self, request: RequestCancel) -> None:
+        row = self.rows.rows[request.process_id]
+        holding = self._holdings.get((row.claim[0], row.token)) if row.held and row.claim else None
+        if holding is not None:
+            holding.cancel_at = self._world.now
+
     def _cleared_up(self, request: Complete, new: bool) -> None:
         holding = self._holdings.get((request.fence.claim.owner, request.fence.token))
         if holding is not None and holding.unknown == request:
             self.met["unknown, then found lost" if new else "unknown, then found committed"] += 1
 
     def _reported(self, request: Complete) -> None:
-        """S17."""
+        """S17, and L4: a handler that came to its own end was told of a cancellation within one renewal."""
         outcome, process, token = request.outcome, request.fence.process_id, request.fence.token
         holding = self._holdings.get((request.fence.claim.owner, token))
+        if self._gentle and holding is not None and holding.cancel_at is not None and not holding.told:
+            waited, timings = self._world.now - holding.cancel_at, holding.host.options.timings
+            if waited > timings.renew_interval_ns + 2 * timings.call_timeout_ns:
+                raise Violation(
+                    "L4", f"{process} was to be cancelled {waited / 1e9:.1f} s ago, and was not told"
+                )
         if holding is not None and holding.outcome == outcome:
             return
         if isinstance(outcome, Cancelled) and self.rows.rows[process].cancel is not None:
@@ -173,6 +190,9 @@ class Judge(Observer):
                     self._within(host, holding, "lets act the handler of")
             elif isinstance(message, StopHandler):
                 self.met["stop " + message.reason.value] += 1
+                stopped = self._holding(host, message.token)
+                if stopped is not None:
+                    stopped.told = True
                 if self._gentle and message.reason in (StopReason.DEADLINE, StopReason.LEASE_LOST):
                     raise Violation("L3", f"{host.name} lost {message.process_id}, and no fault excuses that")
 

@@ -84,7 +84,7 @@ class Rows:
             seen: Shown = change.value[1] if change.kind == "claim" else change.value
             known = Shown(row.token, row.held, row.expires_at, row.cancel, row.claims, row.lost, row.outcome)
             if seen != known:
-                number = "S10" if change.kind == "claim" else "S21"
+                number = "S19" if change.kind == "claim" else "S2" if seen.token < row.token else "S21"
                 raise Violation(number, f"{said} shows {differences(known, seen)}")
         elif change.kind == "renew":
             raise Violation("S9", f"{said} changed nothing, and was accepted")

@@ -108,9 +108,11 @@ def _run(plan: Plan, url: str) -> Verdict:
 def _play(plan: Plan, world: World, storm: Storm, judge: Judge, count: Callable[[str], None]) -> None:
     app = application(judge.made, count)
     random = plan.random("workers")
+    alone = random.random() < 0.7  # else all have one name
     workers = [
         world.worker(
             app,
+            name=f"w{number}" if alone else "twin",
             offset=random.randrange(100),
             max_lost=random.choice((3, 10)),
             max_running=plan.slots,
@@ -118,7 +120,7 @@ def _play(plan: Plan, world: World, storm: Storm, judge: Judge, count: Callable[
             poll_interval=1.0,
             grace=10.0,
         )
-        for _ in range(plan.workers)
+        for number in range(1, plan.workers + 1)
     ]
     visitor = world.visitor(CLIENT)
     tasks, seconds = _clients(plan, visitor, count)

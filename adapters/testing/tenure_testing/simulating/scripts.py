@@ -107,7 +107,7 @@ def script_of(plan: Plan, number: int) -> tuple[str, list[list[Any]], float]:
 
 
 def _operation(plan: Plan, random: Random, place: int) -> list[Any]:
-    longest = random.choice((0.05, 1.0, 8.0, 40.0))
+    longest = random.choice((0.05, 2.0, 15.0, 60.0))
     seconds = round(longest * random.random(), 3)
     if "blocks" in plan.faults and random.random() < 0.15:
         return ["block", seconds]

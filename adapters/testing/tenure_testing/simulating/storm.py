@@ -13,7 +13,7 @@ from tenure_testing.simulating.plans import CLOCKS, HOSTS, NETWORK, Plan
 
 MILLI = 1_000_000
 SECOND = 1_000_000_000
-LATEST = 60.0
+LATEST = 90.0
 """Seconds after which a late or doubled request arrives, at most."""
 LONGEST_PAUSE = 75.0
 LONGEST_STALL = 60.0
@@ -46,9 +46,9 @@ class Storm(Weather):
             case "lost answer":
                 return Fate((there,), HANG, NO_ANSWER)
             case "late":
-                return Fate((int(SECOND * LATEST * random() ** 2) + there,), HANG, NO_ANSWER)
+                return Fate((int(SECOND * LATEST * random()) + there,), HANG, NO_ANSWER)
             case "doubled":
-                return Fate((there, there + int(SECOND * LATEST * random() ** 2)), back)
+                return Fate((there, there + int(SECOND * LATEST * random())), back)
             case "busy":
                 return Fate((), back, BUSY)
             case _:
