@@ -91,12 +91,16 @@ def _of_a_stop(raised: BaseException) -> bool:
 
 def failure_of(raised: BaseException) -> Failure:
     """A handler's own class and code: the exception's type, and its `code` where that is a text."""
+    name = _clean(type(raised).__name__, CODE_LIMIT)
+    return Failure(name, _code_of(raised) or "raised", _words(raised))
+
+
+def _code_of(raised: Any) -> str:
     try:
-        code = getattr(raised, "code", None)
+        code = raised.code
     except Exception:
-        code = None
-    own = _clean(code, CODE_LIMIT) if isinstance(code, str) else ""
-    return Failure(_clean(type(raised).__name__, CODE_LIMIT), own or "raised", _words(raised))
+        return ""
+    return _clean(code, CODE_LIMIT) if isinstance(code, str) else ""
 
 
 def _words(raised: BaseException) -> str:
@@ -110,4 +114,4 @@ def _words(raised: BaseException) -> str:
 
 def _clean(text: str, limit: int) -> str:
     """The text without what JSON and stores cannot carry, cut to `limit` characters."""
-    return text[:limit].replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode("utf-8")
+    return text[:limit].replace("\0", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()
