@@ -10,7 +10,7 @@ from tests.matrix.layers import LAYERS, Layer
 from tests.matrix.patches import Patch
 from tests.matrix.trees import Verdict
 
-NAMED, KILLED, SURVIVED, BLIND = "●", "○", "–", ""
+NAMED, KILLED, SURVIVED, BLIND, UNTRIED = "●", "○", "–", "", "·"
 
 LEAST = 2
 """Layers that must kill each bug."""
@@ -24,10 +24,10 @@ class Row:
     verdicts: dict[str, Verdict]
 
     def cell(self, layer: str) -> str:
-        """Killed by its named property, killed otherwise, survived, or not this layer's business."""
+        """Killed by its named property, killed otherwise, survived, not tried, or not this layer's business."""
         verdict = self.verdicts.get(layer)
         if verdict is None:
-            return BLIND
+            return UNTRIED if layer in {one.name for one in seeing(self.patch, LAYERS)} else BLIND
         if not verdict.killed:
             return SURVIVED
         return NAMED if set(verdict.names) & {*self.patch.breaks, self.patch.number} else KILLED

@@ -117,7 +117,7 @@ LAYERS = (
     Layer(
         "machine",
         "the shipped state machine of stores: memory, SQLite and the model in lock-step, 60 runs of 60 steps",
-        (Part((*ROWS, *STORES), program=("tests.matrix.stepping",)),),
+        (Part(STORES, program=("tests.matrix.stepping",)),),
     ),
     Layer(
         "stores",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tests.matrix.judging import BLIND, KILLED, NAMED, SURVIVED, Row, faults
+from tests.matrix.judging import BLIND, KILLED, NAMED, SURVIVED, UNTRIED, Row, faults
 from tests.matrix.layers import LAYERS
 from tests.matrix.patches import ROOT
 
@@ -22,6 +22,7 @@ they are applied to a copy of the tree.
 - {NAMED} killed, and a failure named a property that the bug breaks
 - {KILLED} killed, and the failures that were read named other properties or none
 - {SURVIVED} not noticed
+- {UNTRIED} not tried, since the layers before had killed it already (`--quick`)
 - an empty cell: the layer does not run that part of the code
 
 """

@@ -1,9 +1,10 @@
 """`make kill-matrix`: every bug against every layer that sees it. Exit 1 where a bug is not killed as it has to be.
 
-    .venv/bin/python -m tests.matrix.run [--only K7,K8] [--layers units,kit] [--jobs 2] [--json FILE] [--resume FILE]
+    .venv/bin/python -m tests.matrix.run [--only K7,K8] [--layers units,kit] [--jobs 2] [--quick] [--json FILE]
+        [--resume FILE]
 
-A complete run writes docs/kill-matrix.md. `--json` keeps the verdicts; `--resume` takes from such a file those of
-patches that are the same, which is right only if neither the product nor the tests have changed since.
+A run over everything writes docs/kill-matrix.md. `--json` keeps the verdicts; `--resume` takes from such a file those
+of patches that are the same, which is right only if neither the product nor the tests have changed since.
 """
 
 from __future__ import annotations
@@ -38,7 +39,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         patches = _chosen(asked.only, read())
         layers = [layer for layer in LAYERS if asked.layers is None or layer.name in asked.layers.split(",")]
         known = _resumed(Path(asked.resume)) if asked.resume else {}
-        rows = matrix(patches, layers, asked.jobs, known, Path(asked.json) if asked.json else None)
+        rows = matrix(
+            patches, layers, asked.jobs, known, Path(asked.json) if asked.json else None, asked.quick
+        )
     except BadPatch as error:
         print(error, file=sys.stderr)
         return 2
@@ -56,6 +59,9 @@ def _options() -> argparse.ArgumentParser:
     options.add_argument("--only", help="ids of bugs, separated by commas; K7 stands for its variants, too")
     options.add_argument("--layers", help="names of layers, separated by commas")
     options.add_argument("--jobs", type=int, default=2, help="copies of the tree that are run at once")
+    options.add_argument(
+        "--quick", action="store_true", help="try a bug on no more layers once it is surely killed"
+    )
     options.add_argument("--json", help="where to write the verdicts, as they come")
     options.add_argument("--resume", help="a file of verdicts to go on from")
     return options
@@ -77,12 +83,16 @@ def matrix(
     jobs: int,
     known: dict[Key, dict[str, Verdict]],
     keep: Path | None = None,
+    quick: bool = False,
 ) -> list[Row]:
-    """The rows of the patches. Raises BadPatch where the tree without any patch fails, or a patch does not fit."""
+    """The rows of the patches; `quick`: a bug that is killed as it has to be is not tried on.
+
+    Raises BadPatch where the tree without any patch fails, or a patch does not fit.
+    """
     trees: SimpleQueue[Tree] = SimpleQueue()
 
     def one(patch: Patch) -> Row:
-        return _row(trees, patch, layers, known.get(_key(patch), {}))
+        return _row(trees, patch, layers, known.get(_key(patch), {}), quick)
 
     with tempfile.TemporaryDirectory(prefix="tenure-matrix-") as folder:
         first = Tree(Path(folder) / "copy-0")
@@ -117,14 +127,18 @@ def _missing(patch: Patch, layer: Layer, known: dict[Key, dict[str, Verdict]]) -
     return layer.part(patch.file) is not None and layer.name not in known.get(_key(patch), {})
 
 
-def _row(trees: SimpleQueue[Tree], patch: Patch, layers: Sequence[Layer], known: dict[str, Verdict]) -> Row:
+def _row(
+    trees: SimpleQueue[Tree], patch: Patch, layers: Sequence[Layer], known: dict[str, Verdict], quick: bool
+) -> Row:
     parts = {layer.name: part for layer in layers if (part := layer.part(patch.file)) is not None}
     verdicts = {name: known[name] for name in parts if name in known}
     if len(verdicts) < len(parts):
         tree = trees.get()
         try:
             with tree.patched(patch):
-                verdicts |= {name: tree.run(part) for name, part in parts.items() if name not in verdicts}
+                for name, part in parts.items():
+                    if name not in verdicts and not (quick and not faults(Row(patch, verdicts))):
+                        verdicts[name] = tree.run(part)
         finally:
             trees.put(tree)
     return Row(patch, verdicts)

@@ -16,7 +16,7 @@ def show(rows: Sequence[Row], layers: Sequence[Layer]) -> None:
     """Print a line for each bug: its cells, and the properties that failures named."""
     if not sys.stdout.isatty():
         for row in rows:
-            told = " ".join(f"{layer.name}:{row.cell(layer.name) or '·'}" for layer in layers)
+            told = " ".join(f"{layer.name}:{row.cell(layer.name) or ' '}" for layer in layers)
             print(f"{row.patch.id:5} {told}  {', '.join(row.named) or 'no property named'}")
         return
     table = Table("bug", *(layer.name for layer in layers), "named", "what it is")
