@@ -134,7 +134,7 @@ def test_classes_that_are_too_coarse_are_noticed() -> None:
     asks["release"] = lambda place: Release(place.leases[-1], 7 * len(place.leases)) if place.leases else None
     graph = explored(Alphabet("coarse", asks))
     with pytest.raises(Coarse):
-        assert [list(played(graph, walk, set())) for walk in walks(graph)] is None
+        assert [list(played(graph, walk, set())) for walk in walks(graph)] == None
 
 
 @pytest.mark.parametrize("name", ["tiers", "effects and events"])

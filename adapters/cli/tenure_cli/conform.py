@@ -18,9 +18,15 @@ FINDINGS_SHOWN = 10
 
 
 @click.command()
-@click.option("--only", metavar="NAME", default="", help="Vectors of this name, beginning or pattern; or one file.")
-@click.option("--timeout", type=click.FloatRange(min=0.001), default=10.0, help="Seconds for each answer.  [10]")
-@click.option("--serve", "url", metavar="URL", help="Be the store under test: memory:, sqlite:, or a store's URL.")
+@click.option(
+    "--only", metavar="NAME", default="", help="Vectors of this name, beginning or pattern; or one file."
+)
+@click.option(
+    "--timeout", type=click.FloatRange(min=0.001), default=10.0, help="Seconds for each answer.  [10]"
+)
+@click.option(
+    "--serve", "url", metavar="URL", help="Be the store under test: memory:, sqlite:, or a store's URL."
+)
 @json_option
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 def conform(only: str, timeout: float, url: str | None, as_json: bool, command: Sequence[str]) -> None:

