@@ -94,11 +94,9 @@ class Router:
     def session_opened(self, call: int, now: Instant) -> Routed:
         """An OpenSession succeeded."""
         token = self._owner_of.pop(call, None)
-        return (
-            []
-            if token is None
-            else self._route(token, t.SessionOpened(now=now, tag=self._next_id(), call=call))
-        )
+        if token is None:
+            return []
+        return self._route(token, t.SessionOpened(now=now, tag=self._next_id(), call=call))
 
     def session_failed(self, call: int, permanent: bool, message: str, now: Instant) -> Routed:
         """An OpenSession failed, for good or for now."""

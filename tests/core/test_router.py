@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from itertools import count
+from typing import Any
 
 import pytest
 
@@ -25,7 +27,7 @@ from tenure.replies import (
 from tenure.requests import ClaimNext, Complete, EmitEvent, ReadCancels, Register, Release, Renew
 from tenure.router import Router, answer_event
 from tenure.timings import LeaseTimings
-from tenure.worker_types import Stopped, WorkerTerms
+from tenure.worker_types import AttemptEnded, DrainAsked, Stopped, WorkerTerms, WorkHinted
 from tests.core.rows import registration
 
 SECOND = NANOS_PER_SECOND
@@ -204,3 +206,69 @@ def test_an_event_for_each_answer() -> None:
     ]
     for answer, event in cases:
         assert answer_event(1, answer, now, 2, 3) == event
+
+
+def test_every_event_has_a_tag_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A step may send a call under its event's tag, so that no two events may share one; `now` is the caller's, and
+    whatever may wait for a back-off has its jitter."""
+    seen: list[t.Event] = []
+
+    def watched(machine: str) -> None:
+        real = getattr(import_module(machine), "step")  # noqa: B009  its type is open here
+
+        def step(state: Any, event: t.Event) -> Any:
+            seen.append(event)
+            return real(state, event)
+
+        monkeypatch.setattr(f"{machine}.step", step)
+
+    watched("tenure.attempt")
+    watched("tenure.worker")
+    driven = Driven(slots=4, names=("a", "b", "c", "d"))
+    router, jitters = driven.router, count(100)
+    monkeypatch.setattr(router, "_jitter", jitters.__next__)
+    (claim,) = driven.tick(0)
+    sessions = driven.answer(claim)
+    now = Instant(0)
+    opened = [session for session in sessions if isinstance(session, t.OpenSession)]
+    for session in opened[:3]:
+        router.session_opened(session.id, now)
+    router.session_failed(opened[3].id, True, "corrupt", now)
+    first, second, third = (session.token for session in opened[:3])
+    router.asked(first, 1, None, now)
+    router.asked(first, 2, EmitEvent(Fence("a", ClaimId("us", 1), first), "progress", NULL, "k"), now)
+    router.handler_returned(second, Success(), now)
+    router.handler_stopped(third, now)
+    router.hinted(now)
+    reads = [send for send in driven.tick(0) if isinstance(send, t.Send)]
+    router.answered(reads[-1].id, Succeeded(CancelsRead((("a", first, "why"),))), now)
+    driven.tick(4)
+    router.drain(SECOND, Instant(4 * SECOND))
+    driven.tick(6)
+    driven.tick(60)
+    kinds = {type(event) for event in seen}
+    assert kinds >= {
+        t.SessionOpened,
+        t.SessionFailed,
+        t.Asked,
+        t.HandlerReturned,
+        t.HandlerStopped,
+        t.CancelSeen,
+        t.StopAsked,
+        t.CallUnknown,
+        t.CallSucceeded,
+        t.Tick,
+        WorkHinted,
+        DrainAsked,
+        AttemptEnded,
+    }
+    tags = [event.tag for event in seen]
+    assert len(set(tags)) == len(tags)
+    assert all(type(tag) is int and tag > 0 for tag in tags)
+    assert {event.now for event in seen} == {Instant(n * SECOND) for n in (0, 4, 6, 60)}
+    assert all(event.jitter >= 100 for event in seen if isinstance(event, t.CallUnknown | t.CallSucceeded))
+    assert len(seen) == router.steps
+
+
+def test_a_router_has_made_no_steps_yet() -> None:
+    assert Driven().router.steps == 0

@@ -69,7 +69,7 @@ def _retable(module: ModuleType, text: CodeType) -> None:
         if isinstance(value, dict) and isinstance(new, dict):
             value.clear()
             value.update(new)
-        elif isinstance(value, str | int | tuple):
+        elif isinstance(value, str | int | tuple | dict):
             setattr(module, name, new)
 
 
