@@ -54,7 +54,7 @@ class Context:
         self._used: set[str] = set()
         self._emitted = 0
         self._journal: dict[str, Effect] | None = None
-        self._repeats = False
+        self._fresh = grant.record.claims == 1
 
     @property
     def id(self) -> str:
@@ -117,7 +117,7 @@ class Context:
         except BaseException:
             # Cut short when the store had it, perhaps: before it is repeated, the journal is read.
             self._used.discard(key)
-            self._journal, self._repeats = None, True
+            self._journal, self._fresh = None, False
             raise
 
     async def _recorded_or_called(self, key: str, fn: Callable[..., Any], args: tuple[Any, ...]) -> Json:
@@ -166,10 +166,10 @@ class Context:
             raise LeaseLost(self.id)
 
     async def _recorded(self) -> dict[str, Effect]:
-        """What was recorded before, read once; again after a call that was cut short. The first attempt has nothing."""
+        """What was recorded before, read once; again after a call that was cut short. A fresh process has nothing."""
         if self._journal is None:
             journal: dict[str, Effect] = {}
-            after: str | None = "" if self.attempt > 1 or self._repeats else None
+            after: str | None = None if self._fresh else ""
             while after is not None:
                 answer = await self._ask(Submit(ReadEffects(self.id, after), READ_TIMEOUT))
                 if isinstance(answer, Succeeded) and isinstance(answer.reply, EffectsRead):
