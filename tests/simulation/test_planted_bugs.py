@@ -1,0 +1,50 @@
+"""Known bugs, planted one by one: few seeds find each, and name the property whose loss it is."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SEEDS = "20"
+
+PLANTED = (
+    ("K1", "S4", "late,crash", "a stale holder's outcome is accepted"),
+    ("K2", "S9", "late,crash", "a renewal is not scoped"),
+    ("K3", "S8", "drain,late,crash", "a release clears a newer lease"),
+    ("K4", "S13", "silent", "the budget counts from the answer"),
+    ("K5c", "S14", "suspend", "a lost lease is no loss to the machine"),
+    ("K9", "S18", "lost answer", "a claim that may have been granted is forgotten"),
+    ("K10", "S7", "cancel,late", "a late cancel overwrites an outcome"),
+    ("K12", "S19", "crash", "a claim answers rows that it did not change"),
+    ("K13", "S12", "crash", "a worker is known by its name"),
+    ("K15", "S14", "silent", "a renewal without a time limit"),
+    ("K19", "S2", "drain,late", "a release takes the token back"),
+    ("K21", "L9", "crash", "what a dead worker claimed is never claimed again"),
+    ("K22", "L3", "busy", "one failed renewal is a loss"),
+    ("K24b", "S23", "store restart", "what is answered is rolled back"),
+    ("S16b", "S16", "cancel", "a process that nobody holds is not ended by its cancel"),
+    ("S17", "S17", "drain", "a drained handler is written down as cancelled"),
+    ("S20", "S20", "crash", "a take-over is not counted"),
+    ("L5", "L5", "drain", "a drain gives back what still runs"),
+)
+"""Bug, property that is named first, faults, and the bug in words."""
+
+
+@pytest.mark.parametrize(("bug", "named", "faults", "words"), PLANTED, ids=[bug for bug, *_ in PLANTED])
+def test_few_seeds_find_a_planted_bug_and_name_its_property(
+    bug: str, named: str, faults: str, words: str
+) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-m", "tests.simulation.planting", bug, SEEDS, faults],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.split(" ")[0] == named, f"{words}: {ran.stdout or 'no seed found it'}"
