@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from attrs import evolve, frozen
 
 from tenure.canonical import NULL
+from tenure.instants import StoreTime
 from tenure.process import ClaimId, Fence
 from tenure.replies import FenceNote
 from tenure.requests import (
@@ -214,9 +215,7 @@ def lost_fences() -> Iterator[Told]:
 
 def _lost(loss: Loss, name: str, make: Callable[[Fence], FencedRequest]) -> Told:
     def tell(story: Story) -> None:
-        fence = loss.make(story)
-        # What ended by Complete has this one answered as a conflict, which has a scenario of its own.
-        story.fenced(make(fence))
+        story.fenced(make(loss.make(story)))
 
     why = f"The {name} is fenced: {loss.why}."
     return Told(f"fenced-{name}-{loss.who}", why, tuple(loss.cites.split()), tell, (), SHORT)
@@ -249,10 +248,10 @@ def refusals_under_a_fence_are_noted(story: Story) -> None:
     story.later(TTL)
     new = story.take("p", "x")
     story.fenced(Renew(old, TTL))
-    first = FenceNote("p", "Renew", old.token, new.token, "w", story.now)  # type: ignore[arg-type]
+    first = FenceNote("p", "Renew", old.token, new.token, "w", StoreTime(story.now))
     story.later(5)
     story.fenced(Complete(old, done()))
-    second = FenceNote("p", "Complete", old.token, new.token, "w", story.now)  # type: ignore[arg-type]
+    second = FenceNote("p", "Complete", old.token, new.token, "w", StoreTime(story.now))
     story.notes(2, second, first)
 
 
@@ -263,7 +262,7 @@ def a_conflict_of_completions_is_noted(story: Story) -> None:
     story.refused("undeclared_event", EmitEvent(fence, "other", NULL, "k"))
     story.ok(Complete(fence, done(1)))
     story.refused("conflict", Complete(fence, done(2)))
-    note = FenceNote("p", "Complete", fence.token, fence.token, "w", story.now)  # type: ignore[arg-type]
+    note = FenceNote("p", "Complete", fence.token, fence.token, "w", StoreTime(story.now))
     story.notes(1, note)
 
 
@@ -271,7 +270,7 @@ def a_conflict_of_completions_is_noted(story: Story) -> None:
 def a_note_of_a_row_that_is_gone(story: Story) -> None:
     """Where there is no row, the note's current token is 0."""
     story.fenced(Renew(Fence("nobody", ClaimId("w", 1), 0), TTL))
-    story.notes(1, FenceNote("nobody", "Renew", 0, 0, "w", story.now))  # type: ignore[arg-type]
+    story.notes(1, FenceNote("nobody", "Renew", 0, 0, "w", StoreTime(story.now)))
 
 
 SCENARIOS = (*lost_fences(), *told_in(globals()))
