@@ -36,7 +36,7 @@ def small(name: str) -> Configuration:
     return evolve(named(name), workers=1)
 
 
-ROWS, CANCEL, FORGOTTEN = small("rows and zombies"), small("drain and cancel"), small("forgotten rows")
+ROWS, CANCEL, FORGOTTEN = small("rows and zombies"), small("drain and cancel"), named("forgotten rows")
 EFFECTS, TIERS = named("effects and events"), named("tiers")
 
 

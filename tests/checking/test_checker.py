@@ -72,7 +72,7 @@ def test_another_text_of_the_core_is_another_digest(monkeypatch: pytest.MonkeyPa
 
 def test_the_inner_loop_makes_the_moves_that_are_told() -> None:
     """`successors` and `labelled` are two ways to say the same; the second also says who moved."""
-    world = RowWorld(evolve(named("forgotten rows"), workers=2))
+    world = RowWorld(evolve(named("forgotten rows"), zombies=1))
     states = [world.start()]
     for state in states[:300]:
         told = sorted((*then[:2], *sorted(then[2:])) for _, _, then in world.labelled(state))

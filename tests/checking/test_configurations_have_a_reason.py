@@ -14,10 +14,10 @@ from tests.checking.bugs import REASONS, small
 
 SMALLER = {
     "tiers": (),
-    "effects and events": ("tiers",),
-    "rows and zombies": ("tiers", "effects and events"),
-    "forgotten rows": ("tiers", "effects and events", "rows and zombies"),
-    "drain and cancel": ("tiers", "effects and events", "rows and zombies", "forgotten rows"),
+    "forgotten rows": ("tiers",),
+    "effects and events": ("tiers", "forgotten rows"),
+    "rows and zombies": ("tiers", "forgotten rows", "effects and events"),
+    "drain and cancel": ("tiers", "forgotten rows", "effects and events", "rows and zombies"),
 }
 """In the order of their states. Three workers bring nothing that `rows and zombies` has not (`cutoff`)."""
 

@@ -84,7 +84,6 @@ FORGOTTEN = (
     "Register succeeded",
     "Register succeeded, again",
     "Claim refused (not_found)",
-    "late: Claim refused (not_found)",
 )
 
 ROWS: tuple[Configuration, ...] = (
@@ -94,6 +93,13 @@ ROWS: tuple[Configuration, ...] = (
         "tiers",
         "S15: a worker whose tiers do not suffice runs handlers",
         (*ALWAYS[:9], "its session opens", "is answered, sends Release"),
+    ),
+    _rows(
+        "forgotten rows",
+        (2, 2, 0),
+        "prune",
+        "S11, K20: a completion of a process that was pruned makes its row again",
+        (*ALWAYS, *RIVALS, *FORGOTTEN),
     ),
     _rows(
         "effects and events",
@@ -108,13 +114,6 @@ ROWS: tuple[Configuration, ...] = (
         "",
         "S9, K16: a renewal that is late undoes the release of its own worker",
         (*ALWAYS, *RIVALS, *ZOMBIES),
-    ),
-    _rows(
-        "forgotten rows",
-        (2, 2, 1),
-        "prune",
-        "S11, K20: a completion of a process that was pruned makes its row again",
-        (*ALWAYS, *RIVALS, *ZOMBIES, *FORGOTTEN),
     ),
     _rows(
         "three workers",
