@@ -236,7 +236,8 @@ def test_every_event_has_a_tag_of_its_own(monkeypatch: pytest.MonkeyPatch) -> No
     router.session_failed(opened[3].id, True, "corrupt", now)
     first, second, third = (session.token for session in opened[:3])
     router.asked(first, 1, None, now)
-    router.asked(first, 2, EmitEvent(Fence("a", ClaimId("us", 1), first), "progress", NULL, "k"), now)
+    emit = EmitEvent(Fence("a", ClaimId("us", 1), first), "progress", NULL, "k")
+    router.asked(first, 2, emit, now)
     router.handler_returned(second, Success(), now)
     router.handler_stopped(third, now)
     router.hinted(now)
@@ -268,6 +269,40 @@ def test_every_event_has_a_tag_of_its_own(monkeypatch: pytest.MonkeyPatch) -> No
     assert {event.now for event in seen} == {Instant(n * SECOND) for n in (0, 4, 6, 60)}
     assert all(event.jitter >= 100 for event in seen if isinstance(event, t.CallUnknown | t.CallSucceeded))
     assert len(seen) == router.steps
+    (failed,) = [event for event in seen if isinstance(event, t.SessionFailed)]
+    assert (failed.call, failed.permanent, failed.message) == (opened[3].id, True, "corrupt")
+    assert [(event.ask, event.request) for event in seen if isinstance(event, t.Asked)] == [
+        (1, None),
+        (2, emit),
+    ]
+    causes = {event.cause for event in seen if isinstance(event, t.CallUnknown)}
+    assert causes == {"no answer within call_timeout"}
+
+
+def test_calls_of_several_attempts_that_time_out_together() -> None:
+    """What comes of each is said, in the order of their sending."""
+    driven = Driven()
+    tokens = driven.start()
+    for token in tokens:
+        emit = EmitEvent(Fence("p", ClaimId("us", 1), token), "progress", NULL, "k")
+        driven.router.asked(token, token, emit, Instant(0))
+    said = driven.tick(60)
+    stopped = [command.token for command in said if isinstance(command, t.StopHandler)]
+    assert stopped == tokens
+
+
+def test_an_attempt_is_woken_when_its_time_has_come_and_not_before() -> None:
+    """A renewal goes as early as the slack allows, to the nanosecond; until then a tick is the worker's alone."""
+    driven = Driven()
+    driven.start()
+    at = TIMINGS.renew_interval_ns - TIMINGS.renew_slack_ns
+    driven.tick(1)
+    steps = driven.router.steps
+    assert requests(driven.router.tick(Instant(SECOND))) == []
+    assert driven.router.steps == steps + 1
+    assert not any(isinstance(one, Renew) for one in requests(driven.router.tick(Instant(at - 1))))
+    renewed = requests(driven.router.tick(Instant(at)))
+    assert [type(one) for one in renewed].count(Renew) == 2
 
 
 def test_a_router_has_made_no_steps_yet() -> None:

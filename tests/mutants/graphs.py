@@ -31,6 +31,10 @@ class Graph:
     digest: str
     ran: dict[str, frozenset[int]]
 
+    def runs(self, mutant: Mutant) -> bool:
+        """Whether the changed line ran for it; that of a function's body, since an import runs all others anyway."""
+        return mutant.lines is not None and mutant.at in self.ran.get(mutant.module, ())
+
 
 def same_graphs(mutants: Sequence[Mutant], file: Path) -> None:
     """Add what the graphs say of the mutants to the results; nothing of those whose lines no graph runs."""
@@ -38,7 +42,7 @@ def same_graphs(mutants: Sequence[Mutant], file: Path) -> None:
         return
     graphs = [_graph(name) for name in GRAPHS]
     for mutant in mutants:
-        concerned = [graph for graph in graphs if mutant.at in graph.ran.get(mutant.module, ())]
+        concerned = [graph for graph in graphs if graph.runs(mutant)]
         seconds = 0.0
         other = ""
         for graph in concerned:

@@ -30,7 +30,7 @@ or it is *excused*, for a reason given below. At most {most:.0%} may be either; 
 SQLite is held to the same: in each of its statements each condition in turn holds for everything
 (`WHERE (seq = ? OR 1)`).
 
-{counts} ({share:.2%}). A whole run takes about {minutes:.0f} minutes of one core's time.
+{counts} ({share:.2%}). {cost}
 """
 
 
@@ -118,21 +118,30 @@ def page(report: Report) -> str:
     counts = f"{report.total:,} mutants, {len(report.survivors)} survived, {len(report.excused)} excused"
     counts += f", {report.untried:,} not tried yet" if report.untried else ""
     lines = [
-        HEAD.format(most=MOST, counts=counts, share=report.share, minutes=report.seconds / 60),
+        HEAD.format(most=MOST, counts=counts, share=report.share, cost=_cost(report)),
         "| module | mutants | " + " | ".join(FATES) + " |",
         "| --- | ---: | " + " | ".join("---:" for _ in FATES) + " |",
     ]
     for name, row in _rows(report):
         counts = " | ".join(f"{row[fate]:,}" for fate in FATES)
         lines.append(f"| {name} | {sum(row.values()):,} | {counts} |")
+    if report.survivors:
+        lines += ["", "## Left", ""]
+        lines += [f"- {_changed(mutant)}" for mutant in report.survivors]
     lines += ["", "## Excused", ""]
     if not report.excused:
         lines.append("None.")
     for reason, mutants in _by_reason(report.excused):
         lines += [f"{reason[:1].upper()}{reason[1:]}:", ""]
-        lines += [f"- `{m.module}`, `{m.owner}`: {_code(m.before)} became {_code(m.after)}" for m in mutants]
+        lines += [f"- {_changed(mutant)}" for mutant in mutants]
         lines.append("")
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _cost(report: Report) -> str:
+    if report.untried:
+        return "`make mutants` goes on where the last run ended."
+    return f"A whole run takes about {report.seconds / 60:.0f} minutes of one core's time."
 
 
 def _rows(report: Report) -> Iterable[tuple[str, Mapping[str, int]]]:
@@ -147,6 +156,10 @@ def _by_reason(excused: Sequence[tuple[Mutant, str]]) -> Iterable[tuple[str, lis
     for mutant, reason in excused:
         found.setdefault(reason, []).append(mutant)
     return found.items()
+
+
+def _changed(mutant: Mutant) -> str:
+    return f"`{mutant.module}`, `{mutant.owner}`: {_code(mutant.before)} became {_code(mutant.after)}"
 
 
 def _code(text: str) -> str:
