@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from tenure import worker
-from tenure.attempt_types import CallSucceeded, CallUnavailable, CallUnknown, Send
+from tenure.attempt_types import CallFenced, CallRefused, CallSucceeded, CallUnavailable, CallUnknown, Send
 from tenure.instants import Instant, StoreTime
 from tenure.model import Snapshot
 from tenure.process import ClaimId, Record
@@ -177,8 +177,10 @@ def _goes_on(
 
 
 def _answers(before: Working, event: WorkerEvent | None) -> bool:
-    """Whether the event is the answer to the worker's claim."""
-    return isinstance(event, CallSucceeded) and before.claim is not None and event.call == before.claim.call
+    """Whether the event is the last answer to the worker's claim."""
+    if before.claim is None or not isinstance(event, CallSucceeded | CallRefused | CallFenced):
+        return False
+    return event.call == before.claim.call
 
 
 def _soon(at: Instant | None, now: Instant, seconds: float) -> bool:

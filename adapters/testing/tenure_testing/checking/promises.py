@@ -100,7 +100,7 @@ def of_workers(graph: Graph) -> Sequence[Promise]:
     )
 
 
-AT_WORK = t.Running | t.Stopping | t.Completing | t.Releasing
+AT_WORK = t.Running | t.Stopping | t.Completing
 
 
 def _runs(worker: Worker) -> bool:

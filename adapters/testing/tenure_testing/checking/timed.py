@@ -99,12 +99,13 @@ class Stored(NamedTuple):
 
 class TimedWorld(Graph):
     """Features: `faults` (lost requests and replies, outages, sessions that fail), `healthy` (of renewals, never two
-    in a row are lost, and nothing else is), `crash`, `cancel`, `drain`, `stubborn`, `named`."""
+    in a row are lost, and nothing else is), `crash`, `cancel`, `drain`, `stubborn`, `steps` (of the store's clock, over
+    the end of a lease: C3 cannot hold then, and is not judged), `named`."""
 
     def __init__(self, configuration: Configuration) -> None:
         super().__init__()
         self.has = configuration.features
-        self.times = TIMES[configuration.ttl]
+        self.ttl, self.times = configuration.ttl, TIMES[configuration.ttl]
         self.terms = t.Terms(self.times, "", ("kind",), max_lost=MAX_LOST, release_delay=TICK)
         self.claim = Claim(FENCE.claim, "p", self.times.ttl_ms)
         self.law, self.rows, self.blocks = Law(), Numbers(Row()), Numbers(Worker())
@@ -120,8 +121,8 @@ class TimedWorld(Graph):
         return 0, 1, 1
 
     def edges(self, state: Any) -> Sequence[Edge]:
-        row: int
-        row, *workers = state
+        numbers: tuple[int, int, int] = state
+        row, *workers = numbers
         found: list[Edge] = []
         for place, mover in enumerate(workers):
             other, name = workers[1 - place], "AB"[place]
@@ -142,6 +143,9 @@ class TimedWorld(Graph):
             after = self._after(new, 0, workers[0] - 1, workers[1] - 1)
             found.append(Edge("store", "its clock ticks", "store's clock", after))
         record = self.rows.values[row].record
+        if "steps" in self.has and record is not None and record.held:
+            new = self.rows.number(later(self.rows.values[row], self.ttl))
+            found.append(Edge("store", "its clock steps", FAULT, self._after(new, 0, *workers)))
         if "cancel" in self.has and record is not None and record.cancel is None and record.outcome is None:
             asked = self.law.answered(self.rows.values[row], CANCEL)
             after = self._after(self.rows.number(asked.row), 0, *workers)
@@ -156,8 +160,8 @@ class TimedWorld(Graph):
 
     def view(self, state: Any) -> tuple[Row, tuple[Worker, ...]]:
         """The row, and the workers without their clocks."""
-        row: int
-        row, *workers = state
+        numbers: tuple[int, int, int] = state
+        row, *workers = numbers
         return self.rows.values[row], tuple(self.blocks.values[worker // DRIFTS] for worker in workers)
 
     # --- what a worker does ---------------------------------------------------------------------------------------
@@ -313,7 +317,7 @@ class TimedWorld(Graph):
         """The other worker, now that the row has another token. C3: its handler is over."""
         block, lead = divmod(other, DRIFTS)
         worker = self.blocks.values[block]
-        if isinstance(worker.attempt, t.Running | t.Stopping | t.LeaseLost):
+        if "steps" not in self.has and isinstance(worker.attempt, t.Running | t.Stopping | t.LeaseLost):
             raise Broken(["C3"], f"{said}, while the other worker's handler still runs")
         stale = self.blocks.number(worker._replace(token=min(worker.token, STALE)))
         return stale * DRIFTS + lead

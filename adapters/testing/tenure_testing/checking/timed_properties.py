@@ -22,7 +22,7 @@ def judge_step(state: t.AttemptState, event: t.AttemptEvent, step: t.Step, healt
     if isinstance(state, HANDLED) and isinstance(then, t.LeaseLost) and not stopped:
         raise Broken(["L6"], f"the lease is lost, and its handler is not told: {said}")
     lost = isinstance(then, t.LeaseLost | t.Detached) or (isinstance(then, t.Stopping) and then.spent)
-    gone = isinstance(then, t.Ended) and then.how in (t.End.LOST, t.End.GAVE_UP, t.End.SPENT)
+    gone = isinstance(then, t.Ended) and then.how in (t.End.LOST, t.End.SPENT)
     if healthy and (lost or gone):
         raise Broken(["L3"], f"a healthy worker loses its lease: {said}")
     broken = broken_by(state, event, step, True)
