@@ -80,7 +80,7 @@ class Forgetting(Charging):
 
 
 def test_a_sound_handler_survives_everything() -> None:
-    run(Charging, 120)
+    run(Charging, 100)
 
 
 @pytest.mark.parametrize("machine", [ChargingTwice, Forgetting])

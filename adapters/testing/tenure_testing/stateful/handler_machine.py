@@ -56,6 +56,9 @@ REQUESTS = (ClaimNext, Complete, RecordEffect, EmitEvent, Renew, Release, Regist
 FATES = ("drop_reply", "drop_request", "refuse", "double", "delay")
 SPANS = (0.0, 0.001, 0.1, 1.0, 5.0, 12.0, 31.0, 70.0)
 """Seconds: within a call, a poll, a stop_grace, a renewal's interval, beyond a ttl, and far beyond."""
+AWAY = (1.0, 12.0, 31.0, 70.0)
+"""For how long something is gone."""
+places = st.integers(0, 9)
 
 
 @frozen
@@ -169,8 +172,8 @@ class HandlerMachine(RuleBasedStateMachine):
         super().__init__()
         self._strikes = _Strikes()
         self.world = World(self.make_store(), observers=[self._strikes])
-        app = self.make_app()
-        self.hosts = [self.world.worker(app, **self.options) for _ in range(self.workers)]
+        self.app = self.make_app()
+        self.hosts = [self.world.worker(self.app, **self.options) for _ in range(self.workers)]
         self.begun: list[Started] = []
         self.cancelled: set[str] = set()
 
@@ -205,35 +208,36 @@ class HandlerMachine(RuleBasedStateMachine):
         for _ in range(events):
             self.world.step()
 
-    @rule(worker=st.integers(0, 9), point=st.sampled_from(POINTS), skipped=st.integers(0, 3))
-    def crash_at(self, worker: int, point: str, skipped: int) -> None:
-        """Kill the worker right there, at the next such point but so many."""
-        self._strikes.armed[self._host(worker).name] = point, skipped, Host.crash
+    @rule(
+        worker=places, point=st.sampled_from(POINTS), skipped=st.integers(0, 3), seconds=st.sampled_from(AWAY)
+    )
+    def crash_at(self, worker: int, point: str, skipped: int, seconds: float) -> None:
+        """Kill the worker right there, at the next such point but so many; it starts again after so long."""
+        self._strikes.armed[self._host(worker).name] = point, skipped, partial(_crash, seconds=seconds)
 
     @rule(
-        worker=st.integers(0, 9),
+        worker=places,
         point=st.sampled_from(POINTS),
         skipped=st.integers(0, 3),
-        seconds=st.sampled_from(SPANS[3:]),
+        seconds=st.sampled_from(AWAY),
     )
     def pause_at(self, worker: int, point: str, skipped: int, seconds: float) -> None:
         """Stop it there for so long; beyond the ttl another worker takes its processes, and it comes back a zombie."""
         self._strikes.armed[self._host(worker).name] = point, skipped, partial(_pause, seconds=seconds)
 
-    @rule(worker=st.integers(0, 9))
-    def crash(self, worker: int) -> None:
-        self._host(worker).crash()
+    @rule(worker=places, seconds=st.sampled_from(AWAY))
+    def crash(self, worker: int, seconds: float) -> None:
+        """Kill the worker now; it starts again after so long."""
+        _crash(self._host(worker), seconds)
 
-    @rule(worker=st.integers(0, 9))
-    def restart(self, worker: int) -> None:
-        """Whoever runs is killed first."""
-        self._host(worker).restart()
+    @rule(worker=places, seconds=st.sampled_from(AWAY))
+    def drain(self, worker: int, seconds: float) -> None:
+        """The worker is told to end, and starts again once it is over, after so long at the earliest."""
+        host = self._host(worker)
+        host.drain()
+        self.world.after(seconds, partial(_back, host))
 
-    @rule(worker=st.integers(0, 9))
-    def drain(self, worker: int) -> None:
-        self._host(worker).drain()
-
-    @rule(worker=st.integers(0, 9), seconds=st.sampled_from(SPANS[3:]), there=st.booleans())
+    @rule(worker=places, seconds=st.sampled_from(AWAY), there=st.booleans())
     def cut(self, worker: int, seconds: float, there: bool) -> None:
         """A partition in one direction: its requests are lost, or the answers to them."""
         self._host(worker).cut(seconds, there=there, back=not there)
@@ -244,7 +248,7 @@ class HandlerMachine(RuleBasedStateMachine):
         more = (seconds,) if fate in ("double", "delay") else ()
         getattr(self.world, fate)(kind, *more)
 
-    @rule(seconds=st.sampled_from(SPANS[3:]))
+    @rule(seconds=st.sampled_from(AWAY))
     def store_down(self, seconds: float) -> None:
         self.world.store_down(seconds)
 
@@ -266,8 +270,7 @@ class HandlerMachine(RuleBasedStateMachine):
         self._strikes.armed.clear()
         self.world.run_for(SPANS[-1])  # what was to be down, paused or cut for so long is over
         for host in self.hosts:
-            if not host.alive or host.finished:
-                host.restart()
+            _back(host)
         self.world.run_until_idle()
         ended = {row.id: row.outcome for row in self.world.store.records()}
         for process in self.begun:
@@ -278,13 +281,24 @@ class HandlerMachine(RuleBasedStateMachine):
 
     def _start(self, process: Started) -> bool:
         try:
-            self.world.client.start(process.kind, process.payload, id=process.id)
+            self.world.client.start(self.app.kinds[process.kind], process.payload, id=process.id)
         except (StoreUnavailable, StoreUnknown):
             return False
         return True
 
     def _host(self, number: int) -> Host:
         return self.hosts[number % len(self.hosts)]
+
+
+def _crash(host: Host, seconds: float) -> None:
+    host.crash()
+    host.world.after(seconds, partial(_back, host))
+
+
+def _back(host: Host) -> None:
+    """Start it again, if it is gone."""
+    if not host.alive or host.finished:
+        host.restart()
 
 
 def _pause(host: Host, seconds: float) -> None:

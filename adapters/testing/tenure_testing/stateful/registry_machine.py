@@ -194,6 +194,12 @@ class RegistryMachine(RuleBasedStateMachine):
         """The store's clock moves, back too (C1)."""
         self.clock.now += by
 
+    @rule(before=st.sampled_from((0, 0, 1)))
+    def wait_for_an_expiry(self, before: int) -> None:
+        """The clock moves to the very moment at which the next lease ends, or to just before it (K18)."""
+        ends = [row.expires_at for row in self.lockstep.model.records if row.held]
+        self.clock.now = min((end for end in ends if end > self.clock.now), default=self.clock.now) - before
+
     @rule(acts=st.lists(drawn(LETTERS.acts), min_size=1, max_size=3))
     def break_a_batch(self, acts: list[Act]) -> None:
         """A batch that fails half-way changes nothing (CONTRACT §5)."""
