@@ -29,32 +29,32 @@ def begin(
     if record.lost >= terms.max_lost:
         said = f"its worker was lost {record.lost} times in a row"
         return complete(held, Failure("execution", "lost_too_often", said), event, report(held, said))
-    permanent, transient = _unfit(terms, grant)
-    if permanent:
-        return complete(held, recovery_failed(permanent), event)
-    if transient:
-        return release(held, terms.release_delay, event, report(held, transient))
+    for_good, unfit = _unfit(terms, grant)
+    if for_good:
+        return complete(held, recovery_failed(unfit), event)
+    if unfit:
+        return release(held, terms.release_delay, event, report(held, unfit))
     owner = record.registration.provenance.owner_scope
     return t.Step(held, (t.OpenSession(event.tag, record.id, owner, grant.fence.token),))
 
 
-def _unfit(terms: t.Terms, grant: Grant) -> tuple[str, str]:
-    """B5's checks, in order: (what can never be run, what this worker cannot run)."""
+def _unfit(terms: t.Terms, grant: Grant) -> tuple[bool, str]:
+    """B5's checks, in order: whether no worker can ever run it, and why this one cannot; empty where it can."""
     registration = grant.record.registration
     profile = registration.provenance.host_profile_id
     if not registration.id or registration.id.isspace():
-        return "the process id is empty or blank", ""
+        return True, "the process id is empty or blank"
     if profile not in ("", terms.profile):
-        return "", f"the process was made for host profile {profile!r}, this worker's is {terms.profile!r}"
+        return False, f"the process was made for host profile {profile!r}, this worker's is {terms.profile!r}"
     if terms.tier_fault:
-        return "", terms.tier_fault
+        return False, terms.tier_fault
     if isinstance(registration.input, External):
-        return "", "the store granted an external process, which the contract forbids"
+        return False, "the store granted an external process, which the contract forbids"
     if not registration.provenance.owner_scope:
-        return f"process {registration.id!r} names no owner scope, so it has no session to run in", ""
+        return True, f"process {registration.id!r} names no owner scope, so it has no session to run in"
     if registration.kind not in terms.kinds:
-        return "", f"this worker has no handler of kind {registration.kind!r}"
-    return "", ""
+        return False, f"this worker has no handler of kind {registration.kind!r}"
+    return False, ""
 
 
 def recovery_failed(message: str) -> Failure:

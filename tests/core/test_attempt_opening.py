@@ -8,11 +8,12 @@ import pytest
 from attrs import evolve
 
 from tenure import attempt_types as t
+from tenure.attempt import step as attempt_step
 from tenure.attempt_opening import begin
 from tenure.instants import Instant
 from tenure.process import Cancelled, External, Failure, Outcome, Provenance, Record, Registration, Work
-from tenure.replies import Grant
-from tenure.requests import Complete, Release
+from tenure.replies import Claimed, Grant
+from tenure.requests import Claim, Complete, Release
 from tests.core import samples
 
 TERMS = evolve(samples.TERMS, profile="blue", tier_fault="too ephemeral", max_lost=3)
@@ -24,7 +25,7 @@ WORST = Registration(" ", Work("unheard-of"), (), Provenance("", "green"))
 def begun(registration: Registration, terms: t.Terms = TERMS, sent_at: Instant = NOW, **row: Any) -> t.Step:
     record: Record = evolve(samples.RECORD, registration=registration, **row)
     tick = t.Tick(now=NOW, tag=5)
-    return begin(terms, Grant(samples.FENCE, record), 1, sent_at, tick)
+    return begin(terms, Grant(samples.FENCE, record), 7, sent_at, tick)
 
 
 def written(step: t.Step) -> Outcome:
@@ -92,8 +93,20 @@ def test_then_the_kind_and_then_the_session() -> None:
     owned = Registration("p", Work("unheard-of"), (), Provenance("main"))
     what, _ = given_back(begun(owned, terms))
     assert what == "this worker has no handler of kind 'unheard-of'"
-    step = begun(evolve(owned, input=Work("k")), terms)
+    fitting = evolve(owned, input=Work("k"))
+    step = begun(fitting, terms)
     assert step.commands == (t.OpenSession(5, "p", "main", samples.FENCE.token),)
+    lease = t.Lease(samples.FENCE, 7, NOW, Instant(NOW + terms.timings.renew_interval_ns))
+    record = evolve(samples.RECORD, registration=fitting)
+    assert step.state == t.Opening(terms, record, lease, None, (), 5, NOW)
+
+
+def test_a_single_claim_begins_like_any_other() -> None:
+    """The epoch is the reply's, the budget counts from the sending."""
+    claiming = t.Claiming(samples.TERMS, Claim(samples.CLAIM, "p", 30_000), 1, NOW, NOW)
+    grant = Grant(samples.FENCE, samples.RECORD)
+    event = t.CallSucceeded(now=NOW, tag=5, call=1, reply=Claimed((grant,), 7))
+    assert attempt_step(claiming, event) == begin(samples.TERMS, grant, 7, NOW, event)
 
 
 def test_before_all_that_comes_the_budget() -> None:
