@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import pytest
-from attrs import evolve
 
 from tenure import attempt, attempt_opening, attempt_rules, claims, model, registry
 from tenure import attempt_guards as guards
@@ -22,7 +21,7 @@ from tenure.stores import DurabilityTier
 from tenure.tables import Edge, each, go, ignore
 from tenure.tiers import Facets
 from tenure.values import changed
-from tenure_testing.checking import Configuration, attempts, named
+from tenure_testing.checking import Configuration, attempts, named, shrunk
 from tenure_testing.checking.rows import CLOCK, NEXT, RECORD
 
 Patch: TypeAlias = Callable[[pytest.MonkeyPatch], None]
@@ -31,12 +30,8 @@ Decide: TypeAlias = Callable[[Record | None, Any], Decision]
 Rule: TypeAlias = Callable[[Record | None, Any, Decide], Decision]
 
 
-def small(name: str) -> Configuration:
-    """That configuration with one worker: with a zombie, it makes every request that two make."""
-    return evolve(named(name), workers=1)
-
-
-ROWS, CANCEL, FORGOTTEN = small("rows and zombies"), small("drain and cancel"), named("forgotten rows")
+ROWS, CANCEL = shrunk(named("rows and zombies")), shrunk(named("drain and cancel"))
+FORGOTTEN = named("forgotten rows")
 EFFECTS, TIERS = named("effects and events"), named("tiers")
 
 

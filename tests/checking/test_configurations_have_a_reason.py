@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from attrs import evolve
 
-from tenure_testing.checking import CONFIGURATIONS, GATE, Configuration, cutoff, explore, named
+from tenure_testing.checking import CONFIGURATIONS, GATE, cutoff, explore, named, shrunk
 from tenure_testing.checking.configurations import ROWS
 from tenure_testing.checking.golden import pinned
-from tests.checking.bugs import REASONS, small
+from tests.checking.bugs import REASONS
 
 SMALLER = {
     "tiers": (),
@@ -22,11 +22,6 @@ SMALLER = {
 """In the order of their states. Three workers bring nothing that `rows and zombies` has not (`cutoff`)."""
 
 
-def quick(name: str) -> Configuration:
-    """One that finds the same bugs: with a zombie, one worker brings all that two bring, which `cutoff` holds to."""
-    return small(name) if named(name).zombies else named(name)
-
-
 @pytest.mark.parametrize("name", SMALLER)
 def test_its_bug_is_found_there_and_in_no_smaller_one(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     REASONS[name](monkeypatch)
@@ -34,7 +29,7 @@ def test_its_bug_is_found_there_and_in_no_smaller_one(monkeypatch: pytest.Monkey
     assert found is not None
     assert found.properties[0] in named(name).reason
     for smaller in SMALLER[name]:
-        assert explore(quick(smaller)).violation is None
+        assert explore(shrunk(named(smaller))).violation is None
 
 
 def test_each_has_its_bug_or_is_there_for_the_cut_off() -> None:

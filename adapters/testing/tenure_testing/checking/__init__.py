@@ -3,7 +3,7 @@
     explore(configuration) -> Explored      states, transitions, depth, what was seen, and the violation if there is one
     measured(configuration) -> Explored     the same with seconds of CPU and MiB
     digest(configuration) -> str            SHA-256 of the labelled transition graph
-    CONFIGURATIONS, named(NAME), GATE, LARGE
+    CONFIGURATIONS, GATE, LARGE, named(NAME), shrunk(configuration)
     Violation.lines(), .path, .as_trace()   the shortest counterexample: as text, as steps (who, what, to whom, note),
                                             and as far as its words can say it, as a file of `tests/traces`
     variants.counterexample("W1")           the same for a rule of the original that is put back
@@ -16,7 +16,7 @@ the counts that each configuration is pinned to; `tenure check` compares with it
 """
 
 from tenure_testing.checking.configuration import Configuration
-from tenure_testing.checking.configurations import CONFIGURATIONS, GATE, LARGE, law_of, named
+from tenure_testing.checking.configurations import CONFIGURATIONS, GATE, LARGE, law_of, named, shrunk
 from tenure_testing.checking.digest import digest
 from tenure_testing.checking.explorer import Broken, Explored, Move, Violation, World, explore, explore_world
 from tenure_testing.checking.measuring import measured
@@ -37,4 +37,5 @@ __all__ = [
     "law_of",
     "measured",
     "named",
+    "shrunk",
 ]

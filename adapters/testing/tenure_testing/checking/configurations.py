@@ -7,6 +7,8 @@ stand apart, with a third worker and with a second zombie: they are searched for
 
 from __future__ import annotations
 
+from attrs import evolve
+
 from tenure_testing.checking.configuration import Configuration, Search
 from tenure_testing.checking.cutoff import no_news
 from tenure_testing.checking.explorer import explore_world
@@ -148,6 +150,12 @@ LARGE = tuple(one for one in CONFIGURATIONS if one.large)
 def named(name: str) -> Configuration:
     """Raises KeyError for a name that there is not."""
     return {one.name: one for one in CONFIGURATIONS}[name]
+
+
+def shrunk(configuration: Configuration) -> Configuration:
+    """One of rows that makes the same requests and takes the same steps, and is closed in seconds: with a zombie, one
+    worker brings all that more bring (`cutoff`)."""
+    return evolve(configuration, workers=1, zombies=1) if configuration.zombies else configuration
 
 
 def law_of(configuration: Configuration) -> Law:
