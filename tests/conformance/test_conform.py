@@ -360,3 +360,34 @@ def test_trouble_is_one_sentence() -> None:
     with pytest.raises(Trouble, match=r"^it ended with exit code 3 instead of answering$"):
         with Program(program("raise SystemExit(3)"), 60) as odd:
             run(odd, selected("expiry-is-exclusive"), quiet)
+
+
+FORGETFUL = """
+import json, sys
+SAID = {
+    "hello": '{"is":"greeting","protocol":1,"store":"forgetful","can":[]}',
+    "new": '{"is":"done"}',
+    "execute": '{"is":"answers","answers":[]}',
+}
+for line in sys.stdin:
+    print(SAID[json.loads(line)["is"]], flush=True)
+"""
+
+
+def test_answers_that_are_missing_are_a_difference() -> None:
+    """A batch is answered one by one; the program is asked on, since it keeps the protocol."""
+    result = conform("--only", "fenced-renewal-*", "--json", "--timeout", "60", "--", *program(FORGETFUL))
+    body = json.loads(result.stdout)
+    assert result.exit_code == 1
+    assert {tuple(found["differences"]) for found in body["findings"]} == {("0 answers to 1 requests",)}
+    assert body["files"]["scenarios"]["failed"] == len(selected("fenced-renewal-*")["scenarios"])
+    assert not body["given_up"]
+
+
+def test_a_users_own_store_is_served_by_its_url(local: Callable[[str], Local], tmp_path: Path) -> None:
+    """Any store that is installed for a scheme, a new one for each vector; it has no loader, so steps are not run."""
+    report = run(local(f"sqlite:///{tmp_path}/own-{{n}}.db"), selected("a-completion-*"), quiet)
+    assert (report.findings, report.lacking, report.ok) == ([], {}, True)
+    assert len(list(tmp_path.glob("own-*.db"))) == report.files["scenarios"].passed > 3
+    steps = {"steps": selected("steps")["steps"][:5]}
+    assert run(local(f"sqlite:///{tmp_path}/own-{{n}}.db"), steps, quiet).lacking == {"load": 5}
