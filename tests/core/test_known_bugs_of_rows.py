@@ -68,6 +68,17 @@ def claimed() -> tuple[Rows, Fence]:
     return rows, rows.claim("p")
 
 
+def test_what_a_dead_worker_held_is_claimed_again() -> None:
+    """K21, K6, L1: at the expiry, though nothing changed the row since, by either claim."""
+    rows, _ = claimed()
+    rows.register("q")
+    rows.claim("q")
+    rows.after(TTL)
+    assert rows.claim_next(owner="them") == ["p", "q"]
+    rows.after(TTL + rows.state.limits.takeover_wait)
+    assert rows.claim("p").token == rows.record("p").token
+
+
 def test_a_claim_changes_what_it_answers() -> None:
     """K12, S19: each row in the answer is the row as it is now; and repeated (K5), it answers nothing that expired."""
     rows = Rows()
@@ -129,17 +140,6 @@ def test_a_claim_never_takes_what_is_held_or_over() -> None:
     rows.after(TTL)
     assert rows.claim_next(owner="them") == []
     assert rows.refused(Claim(evolve(fence.claim, n=9), "p", TTL)) is Reason.ENDED
-
-
-def test_what_a_dead_worker_held_is_claimed_again() -> None:
-    """K21, K6, L1: at the expiry, though nothing changed the row since, by either claim."""
-    rows, _ = claimed()
-    rows.register("q")
-    rows.claim("q")
-    rows.after(TTL)
-    assert rows.claim_next(owner="them") == ["p", "q"]
-    rows.after(TTL + rows.state.limits.takeover_wait)
-    assert rows.claim("p").token == rows.record("p").token
 
 
 def test_time_goes_on_without_changes_and_never_back() -> None:

@@ -77,7 +77,7 @@ LAYERS = (
     ),
     Layer(
         "units",
-        "tables, guards, laws and rules of the core, one by one and drawn",
+        "tables, guards, laws and rules of the core, and the known bugs, one by one and drawn",
         (
             Part(ROWS, _core("known_bugs_of_rows", "registry_rules", "registry_laws", "process", "model")),
             Part(
@@ -93,6 +93,7 @@ LAYERS = (
                     "effects",
                 ),
             ),
+            Part(STORES, _stores("known_bugs_of_stores")),
             Part(WORKERS, _core("known_bugs", "worker_runs", "worker_table", "router", "tiers")),
         ),
     ),
@@ -125,13 +126,12 @@ LAYERS = (
         (
             Part(
                 ("adapters/sqlite/tenure_sqlite/known.py",),
-                _stores("known_bugs_of_stores", "sqlite_processes"),
+                _stores("sqlite_processes"),
             ),
             Part(("adapters/sqlite/tenure_sqlite/trouble.py",), _stores("sqlite_trouble")),
             Part(
                 STORES,
                 _stores(
-                    "known_bugs_of_stores",
                     "sqlite_durable",
                     "broken_batches",
                     "sqlite_pruning",
@@ -154,6 +154,11 @@ LAYERS = (
         (Part(DRIVER, _adapters("known_bugs_of_drivers", "turn", "turn_waiting", "batches", "clients")),),
     ),
     Layer(
+        "simulation",
+        "fleets of drivers in virtual time under seeded faults, 40 seeds",
+        (Part((*ATTEMPTS, *WORKERS, *DRIVER), program=("tests.matrix.simulated",)),),
+    ),
+    Layer(
         "loops",
         "handlers and clients on asyncio, trio and in threads, in real time",
         (
@@ -162,11 +167,6 @@ LAYERS = (
                 _adapters("handlers", "threads_of_handlers", "opening", "trouble", "leaving", "blocking"),
             ),
         ),
-    ),
-    Layer(
-        "simulation",
-        "fleets of drivers in virtual time under seeded faults, 40 seeds",
-        (Part((*ATTEMPTS, *WORKERS, *DRIVER), program=("tests.matrix.simulated",)),),
     ),
 )
 

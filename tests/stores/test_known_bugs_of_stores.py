@@ -108,6 +108,20 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     return Store(lambda clock: open_sqlite(f"sqlite:///{tmp_path}/s.db", clock=clock))
 
 
+def test_what_was_answered_is_read_again(store: Store) -> None:
+    """S21, S23, K24: by this connection and by the next one, row, log and journal."""
+    store.register("p")
+    fence = store.claim()["p"]
+    store.ask(EmitEvent(fence, "note", canonical(1), "key"))
+    store.ask(RecordEffect(fence, "key", "f", canonical(2)))
+    store.ask(Complete(fence, Success(canonical("done"))))
+    said = store.whole("p")
+    store.opened_again()
+    assert store.whole("p") == said
+    assert [event.type for event in store.log("p")] == ["note", "process.ended"]
+    assert len(store.journal("p")) == 1
+
+
 def test_at_its_expiry_a_lost_process_is_claimed(store: Store) -> None:
     """K18, K21, K6, S5, L1: not a millisecond before, and not one later, though nothing has changed meanwhile."""
     store.register("p")
@@ -192,20 +206,6 @@ def test_a_request_changes_its_own_row_and_no_other(store: Store, number: int) -
     assert isinstance(store.ask(requests[number]), Succeeded)
     store.opened_again()
     assert {name: store.whole(name) == before[name] for name in names} == {"a": True, "b": False, "c": True}
-
-
-def test_what_was_answered_is_read_again(store: Store) -> None:
-    """S21, S23, K24: by this connection and by the next one, row, log and journal."""
-    store.register("p")
-    fence = store.claim()["p"]
-    store.ask(EmitEvent(fence, "note", canonical(1), "key"))
-    store.ask(RecordEffect(fence, "key", "f", canonical(2)))
-    store.ask(Complete(fence, Success(canonical("done"))))
-    said = store.whole("p")
-    store.opened_again()
-    assert store.whole("p") == said
-    assert [event.type for event in store.log("p")] == ["note", "process.ended"]
-    assert len(store.journal("p")) == 1
 
 
 def test_keys_are_found_in_their_own_process(store: Store) -> None:
