@@ -16,10 +16,10 @@ from tenure.attempt_rules import ask_answered
 from tenure.canonical import NULL
 from tenure.instants import Instant, StoreTime
 from tenure.process import Cancelled, Success
-from tenure.replies import EffectRecorded, Fenced, Renewed, Succeeded
-from tenure.requests import Complete, EmitEvent, Release, Renew
+from tenure.replies import EffectRecorded, Fenced, Grant, Renewed, Succeeded
+from tenure.requests import Claim, Complete, EmitEvent, Release, Renew
 from tests.core import samples
-from tests.core.samples import EFFECT, FENCE, LEASE, RECORD, SECOND, STAMP, START
+from tests.core.samples import CLAIM, EFFECT, FENCE, LEASE, RECORD, SECOND, STAMP, START
 
 TERMS = evolve(samples.TERMS, max_run=())
 NOW = Instant(START + 2 * SECOND)
@@ -40,6 +40,19 @@ RUNNING = t.Running(**HELD, started=START)
 DRAINING = t.Stopping(
     **HELD, why=t.StopReason.DRAIN, started=START, stopped=START, spent=False, ran_out=False
 )
+
+
+def test_a_claim_that_is_not_wanted_any_more() -> None:
+    claiming = t.Claiming(TERMS, Claim(CLAIM, "p", 30_000), 1, START, START)
+    assert step(claiming, t.StopAsked(now=NOW, tag=9)) == t.Step(evolve(claiming, wanted=False))
+
+
+def test_a_session_that_is_open_starts_the_handler() -> None:
+    """Under the lease's own epoch, woken by the owner's session, and until the deadline."""
+    opening = t.Opening(**{**HELD, "lease": evolve(LEASE, epoch=7)}, opening=1, claimed=START)
+    after = step(opening, t.SessionOpened(now=NOW, tag=9, call=1))
+    start = t.StartHandler(Grant(FENCE, RECORD), 7, "main", DEADLINE)
+    assert after == t.Step(t.Running(**{**HELD, "lease": opening.lease}, started=NOW), (start,))
 
 
 def test_what_waits_has_no_id_yet() -> None:

@@ -1,8 +1,8 @@
 """The mutants of one module: mutmut's operators on every function, and on what runs when the module is imported.
 
 mutmut itself mutates plain functions. Here properties, class bodies and tables are mutated as well, since a table is
-what a machine consists of. Left out are annotations, docstrings, names that exist for the type checkers alone, and the
-lines that the coverage of the core leaves out too.
+what a machine consists of. Left out are annotations, docstrings, names that exist for the type checkers alone, what an
+assertion that never fails would say, and the lines that the coverage of the core leaves out too.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ class _Visitor(MutationVisitor):
 
     def __init__(self, uncovered: set[int]) -> None:
         super().__init__(mutation_operators, IgnoredCode(uncovered, set(), set()))
-        self._types: set[cst.CSTNode] = set()
+        self._unseen: set[cst.CSTNode] = set()
 
     def _should_mutate_node(self, node: cst.CSTNode) -> bool:
         return not m.matches(node, _CAST) and super()._should_mutate_node(node)
@@ -120,8 +120,10 @@ class _Visitor(MutationVisitor):
     def _skip_node_and_children(self, node: cst.CSTNode) -> bool:
         if m.matches(node, _CAST):
             assert isinstance(node, cst.Call)
-            self._types.add(node.args[0])
-        if node in self._types:
+            self._unseen.add(node.args[0])
+        if isinstance(node, cst.Assert) and node.msg is not None:
+            self._unseen.add(node.msg)
+        if node in self._unseen:
             return True
         if isinstance(node, cst.FunctionDef):
             return node.name.value in NEVER_MUTATE_FUNCTION_NAMES

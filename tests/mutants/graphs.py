@@ -18,8 +18,8 @@ from tests.mutants.generate import Mutant
 from tests.mutants.imported import in_place
 from tests.mutants.results import Result, digest_of
 
-GRAPHS = ("rows and zombies", "cancel", "effects and events", "tiers")
-"""Closed in seconds each, and together with every request and every rule of an attempt in them."""
+GRAPHS = ("drain and cancel", "forgotten rows", "effects and events", "tiers")
+"""Shrunk, they are closed in seconds each, and together with every request and every rule of an attempt in them."""
 PATIENCE = 900.0
 
 
@@ -94,7 +94,7 @@ def _digest(name: str, mutant: Mutant) -> tuple[str, float]:
 
 def _explored(name: str) -> str:
     # Here, since nothing may import the core before the mutant is in its place.
-    from tenure_testing.checking.configurations import named
+    from tenure_testing.checking.configurations import named, shrunk
     from tenure_testing.checking.digest import digest
 
-    return digest(named(name))
+    return digest(shrunk(named(name)))
