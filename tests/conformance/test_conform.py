@@ -272,7 +272,7 @@ def program(text: str) -> list[str]:
 GREET = 'print(\'{"is":"greeting","protocol":1,"store":"odd","can":[]}\', flush=True); '
 BROKEN = [
     ("it ended with exit code 7", "import sys; sys.exit(7)"),
-    ("no JSON", "print('hello', flush=True); input(); input()"),
+    ("it answered what is no JSON", "print('hello', flush=True); input(); input()"),
     ("its answer is not of the protocol", 'print(\'{"is":"done","more":1}\', flush=True); input()'),
     ("it answered Hello with Done", 'print(\'{"is":"done"}\', flush=True); input()'),
     ("it speaks protocol 2", GREET.replace('"protocol":1', '"protocol":2') + "input()"),
@@ -282,12 +282,20 @@ BROKEN = [
 
 
 @pytest.mark.parametrize(("said", "text"), BROKEN, ids=[said for said, _ in BROKEN])
-def test_who_does_not_greet_is_reported_in_one_sentence(said: str, text: str) -> None:
-    """Exit code 1, no traceback."""
-    result = conform("--timeout", "0.05" if "0.05" in said else "60", "--", *program(text))
+def test_who_does_not_greet_is_told_in_one_sentence(said: str, text: str) -> None:
+    """What it did, and no internals."""
+    with Program(program(text), 0.05 if "0.05" in said else 60) as odd:
+        with pytest.raises(Trouble, match=f"^{said}"):
+            run(odd, {}, quiet)
+
+
+def test_who_does_not_greet_fails_the_command() -> None:
+    """Exit code 1 and one sentence, no traceback."""
+    result = conform("--timeout", "60", "--", *program("raise SystemExit(7)"))
     assert result.exit_code == 1
-    assert said in result.stderr
-    assert result.stderr.startswith("Error: the store under test cannot be asked: ")
+    assert result.stderr == (
+        "Error: the store under test cannot be asked: it ended with exit code 7 instead of answering\n"
+    )
 
 
 def test_a_program_that_cannot_be_started_is_reported() -> None:
@@ -353,13 +361,6 @@ def test_a_program_that_asks_nonsense_is_answered(local: Callable[[str], Local])
         "trouble",
         "greeting",
     ]
-
-
-def test_trouble_is_one_sentence() -> None:
-    """What `Program` raises names no internals."""
-    with pytest.raises(Trouble, match=r"^it ended with exit code 3 instead of answering$"):
-        with Program(program("raise SystemExit(3)"), 60) as odd:
-            run(odd, selected("expiry-is-exclusive"), quiet)
 
 
 FORGETFUL = """
