@@ -1,4 +1,4 @@
-"""Strikes a store at all its boundaries: `python -m tests.crashes.store_child deaths|errors|every [BUG]`.
+"""Strikes a store at all its boundaries: `python -m tests.crashes.store_child deaths|errors|every [BUG SCENE]`.
 
 In a process of its own, since it forks, and a fork wants a process with one thread. One JSON object on stdout says
 what it did."""
@@ -12,15 +12,10 @@ from tenure_testing.crashing.store_points import deaths, errors, scenes
 from tests.crashes.seeded_stores import STORES
 
 
-def main(how: str, bug: str = "") -> None:
-    """Strike all scenes; with a bug, those up to the first where something is found."""
-    file = STORES[bug]
-    found = None
-    for chosen in [[scene] for scene in scenes()] if bug else [scenes()]:
-        found = deaths(file, chosen) if how == "deaths" else errors(file, chosen, every=how == "every")
-        if found.violations:
-            break
-    assert found is not None
+def main(how: str, bug: str = "", scene: str = "") -> None:
+    """Strike all scenes, or the one of that name."""
+    file, chosen = STORES[bug], [one for one in scenes() if scene in ("", one.name)]
+    found = deaths(file, chosen) if how == "deaths" else errors(file, chosen, every=how == "every")
     said = {
         "boundaries": found.boundaries,
         "listed": found.listed,

@@ -112,16 +112,20 @@ def _play(scene: Scene, file: SqliteFile, path: Path, seam: Seam, answered: Call
 
 
 def errors(file: SqliteFile, chosen: Iterable[Scene], *, every: bool = False) -> Points:
-    """Have SQLite report an error at each boundary that is one of a statement: before it is executed, and after.
+    """Have SQLite report an error at each statement.
 
-    `every` code at every boundary; else one code at each, in turn, and every one at COMMIT.
+    `every`: each code before the statement is executed, and after it was. Else one code, in turn, before it (or between
+    two rows); but at COMMIT each, before and after.
     """
     points = Points()
     turn = cycle(CODES)
     for scene in chosen:
         with _Stage(file, scene, points) as stage:
             for at, boundary in enumerate(stage.seen):
-                for code in CODES if every or boundary.kind == COMMIT else [next(turn)]:
+                whole = every or boundary.kind == COMMIT
+                if boundary.when == "after" and not whole:
+                    continue
+                for code in CODES if whole else [next(turn)]:
                     if not _can_fail(boundary, code):
                         continue
                     seam = Seam(Watch(at, partial(fail, CODES[code])))
