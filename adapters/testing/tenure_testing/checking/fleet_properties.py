@@ -164,7 +164,7 @@ def _goes_on(
     if isinstance(before, Driving) and isinstance(state, Driving) and _answers(before, event):
         if not _soon(state.poll_at, _now(event), 1.25):
             yield "L1", "the next poll is not within the interval and its jitter"
-        if before.hinted and not state.hungry:
+        if isinstance(event, CallSucceeded) and before.hinted and not state.hungry:
             yield "L1", "a hint that came while a claim was under way is forgotten"
     if isinstance(event, WorkHinted) and isinstance(state, Driving):
         kept = state.hungry and state.hinted == (state.claim is not None)

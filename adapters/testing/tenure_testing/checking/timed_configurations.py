@@ -31,7 +31,7 @@ LOSSES = (
     "its handler is stopped",
 )
 CANCELS = (
-    "RequestCancel succeeded",
+    "RequestCancel succeeded, on a live lease",
     "RequestCancel succeeded, ends it",
     "Complete succeeded, though cancelled",
 )
@@ -109,13 +109,12 @@ TIMED = (
     _timed(
         "healthy workers that renew every other tick",
         8,
-        "healthy crash cancel drain named",
+        "healthy crash cancel named",
         "L3: a renewal that is due between two ticks of the other clock",
         *RUNS,
         *CRASHES,
         *RENEWALS,
         *CANCELS,
-        *DRAINS,
         large=True,
     ),
 )
