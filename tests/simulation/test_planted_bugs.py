@@ -27,7 +27,6 @@ PLANTED = (
     ("K22", "L3", "busy", "one failed renewal is a loss"),
     ("K24b", "S23", "store restart", "what is answered is rolled back"),
     ("K6b", "C1", "store step", "the store's clock goes back for a row"),
-    ("S14d", "S14", "silent,suspend", "what waits under a lost lease is sent"),
     ("S16b", "S16", "cancel", "a process that nobody holds is not ended by its cancel"),
     ("S17", "S17", "drain", "a drained handler is written down as cancelled"),
     ("S20", "S20", "crash", "a take-over is not counted"),
