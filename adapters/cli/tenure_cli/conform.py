@@ -130,7 +130,7 @@ def show(report: Report) -> None:
         data(f"... and {len(report.findings) - FINDINGS_SHOWN} more; --json has all, --only NAME plays one")
     if report.given_up:
         data("given up: the store under test did not answer, ended or answered garbage too often")
-    data(f"{report.store}:")
+    data(f"store under test: {report.store}")
     for file, tally in report.files.items():
         data(f"  {file:10} {tally.passed:5} passed  {tally.failed:5} failed  {tally.not_run:5} not run")
     for need, count in report.lacking.items():

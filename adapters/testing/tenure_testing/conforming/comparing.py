@@ -6,6 +6,7 @@ compared by pattern: what is one number in the vector is one number in the store
 
 from __future__ import annotations
 
+import json
 from bisect import bisect_left, insort
 from collections.abc import Iterator, Sequence
 from typing import Any, TypeVar, cast
@@ -199,7 +200,7 @@ def shown(value: object) -> str:
     elif isinstance(value, tuple):
         text = f"[{', '.join(shown(item) for item in cast('tuple[object, ...]', value))}]"
     elif has(type(value)):
-        text = f"{type(value).__name__} {to_json(value)}"
+        text = f"{type(value).__name__} {json.dumps(to_json(value))}"
     else:
         text = str(value)
     return text if len(text) <= 300 else text[:297] + "..."
