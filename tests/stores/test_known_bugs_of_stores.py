@@ -142,15 +142,18 @@ def test_what_a_claim_answers_is_what_the_row_is(store: Store) -> None:
         store.clock.now += TTL
 
 
-def test_a_claim_gets_its_own_kind_and_profile_each_row_once(store: Store) -> None:
-    """S3, S19, S22: what is of another kind, made for another host, held or ended stays where it is."""
-    store.register("a", "b")
+def test_a_claim_gets_what_it_asks_for_each_row_once(store: Store) -> None:
+    """S3, S19, S22: what is of another kind, made for another host, excluded, held or ended stays where it is."""
+    store.register("a", "b", "excluded")
     store.register("c", profile="here")
     store.register("other", kind="j")
+    store.register("third", kind="l")
     store.register("there", profile="there")
     store.ask(RequestCancel("b"))
-    assert list(store.claim()) == ["a", "c"]
-    assert store.claim(owner="them") == {}
+    wanted = ClaimFilter("here", ("k", "j"), ("excluded",))
+    for owner, names in (("us", ["a", "c", "other"]), ("them", [])):
+        grants = store.get(ClaimNext(ClaimId(owner, 1), TTL, 10, wanted), Claimed).grants
+        assert [grant.record.id for grant in grants] == names
 
 
 def test_tokens_grow_across_openings(store: Store) -> None:
@@ -259,3 +262,16 @@ def test_refusals_and_endings_are_told(store: Store) -> None:
         store.ask(Complete(fence, Success()))
         ((seen, ended),) = store.get(ReadEndings(seen, 10), EndingsRead).endings
         assert ended == name
+
+
+def test_what_another_connection_changed_is_read_anew(tmp_path: Path) -> None:
+    """S23, S1: rows that this connection wrote, and remembers, are another's by now."""
+    mine, other = (
+        Store(lambda clock: open_sqlite(f"sqlite:///{tmp_path}/s.db", clock=clock)) for _ in range(2)
+    )
+    mine.register("p", "q")
+    assert list(mine.claim()) == ["p", "q"]
+    other.ask(RequestCancel("p", "why"))
+    answers = mine.store.execute([Get("p"), Get("q")])
+    assert answers[0] == other.ask(Get("p"))
+    assert mine.record("p").cancel == "why"
