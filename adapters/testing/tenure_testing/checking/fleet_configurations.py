@@ -97,22 +97,6 @@ FLEETS = (
         large=True,
     ),
     _fleet(
-        "fleet that drains, with late claims",
-        "2slots faults drain late",
-        "CONTRACT 7: a late claim's rows stay held by who has left",
-        *LATE,
-        *DRAINED,
-        large=True,
-    ),
-    _fleet(
-        "fleet with late claims and handlers that stray",
-        "2slots faults late strays",
-        "S12: a grant of a late claim for a process whose handler strayed meanwhile",
-        *LATE,
-        *STRAYS,
-        large=True,
-    ),
-    _fleet(
         "fleet of three slots with handlers that stray",
         "3slots strays",
         "CONTRACT 4: two claims in a row together ask for more than the slots",

@@ -96,17 +96,6 @@ TIMED = (
         *LOSSES,
     ),
     _timed(
-        "ages, deadlines and cancellations",
-        6,
-        "faults crash cancel",
-        "S16: a cancellation and a deadline at one instant",
-        *RUNS,
-        *CRASHES,
-        *LOSSES,
-        *CANCELS,
-        large=True,
-    ),
-    _timed(
         "healthy workers that renew every other tick",
         8,
         "healthy crash cancel named",
