@@ -208,11 +208,13 @@ def test_a_hint_asks_for_cancels() -> None:
 
 
 def test_after_a_pause_there_is_no_time_left() -> None:
-    """K7, S13: whatever comes first after a suspend, the deadline is applied before it; no leave to act."""
-    play = Play()
-    said = play.router.asked(play.token, 7, None, at(100))
-    assert told(said) == [t.StopReason.DEADLINE]
-    assert [c.answer for c in said if isinstance(c, t.AnswerAsk)] == [Fenced()]
+    """K7, S13: whatever comes first after a suspend, the deadline is applied before it; no leave to act, be it only just
+    over or long ago."""
+    for seconds in (24, 28, 100):
+        play = Play()
+        said = play.router.asked(play.token, 7, None, at(seconds))
+        assert told(said) == [t.StopReason.DEADLINE]
+        assert [c.answer for c in said if isinstance(c, t.AnswerAsk)] == [Fenced()]
 
 
 def test_a_loss_stops_the_handler_and_ends_all_writing() -> None:
