@@ -141,6 +141,7 @@ class AttemptMachine(RuleBasedStateMachine):
             send, at = self.out.pop(call)
             if isinstance(answer, Succeeded) and isinstance(send.request, Renew | Claim):
                 self.accepted = at
+            self.lost = self.lost or isinstance(answer, Fenced)
             self.moved(attempt.step(self.state, answer_event(call, answer, self.now, self.next_id(), 500)))
 
     @initialize(running=st.booleans())
