@@ -208,7 +208,7 @@ def test_a_hint_asks_for_cancels() -> None:
 
 
 def test_after_a_pause_there_is_no_time_left() -> None:
-    """K7, S13: whatever comes first after a suspend, the deadline is applied before it; no leave to act, be it only just
+    """K7, S13: whatever comes first after a suspend, the deadline is applied before it; no leave to act, be it just
     over or long ago."""
     for seconds in (24, 28, 100):
         play = Play()

@@ -19,11 +19,16 @@ conditions of SQLite's statements (Q…). Each must be killed by the property th
 of checks; a bug that survives fails `make kill-matrix`, which made this page. The lines are in `tests/matrix/patches/`;
 they are applied to a copy of the tree.
 
+What the design excludes has no line here, since putting it in breaks nothing: SQLite's claims are judged again by
+`tenure.claims.claimable` and `replayed_claim`, so a condition of the statement that finds candidates is a matter of
+speed (that it is the right one shows in Q12 to Q14); and whatever writes is fenced by `tenure.registry`, in the core,
+under BEGIN IMMEDIATE, so that SQLite's own statements carry no fence, only which rows they mean (Q1 to Q11).
+
 - {NAMED} killed, and a failure named a property that the bug breaks
 - {KILLED} killed, and the failures that were read named other properties or none
 - {SURVIVED} not noticed
 - {UNTRIED} not tried, since the layers before had killed it already (`--quick`)
-- an empty cell: the layer does not run that part of the code
+- an empty cell: the layer is not about that part of the code
 
 """
 
