@@ -8,7 +8,7 @@ from attrs import evolve
 
 from tenure.canonical import NULL, Json
 from tenure.limits import Limits
-from tenure.process import ClaimId, External, Failure, Fence, Registration, Success, Work
+from tenure.process import ClaimId, EndedBy, External, Failure, Fence, Registration, Success, Work
 from tenure.requests import (
     AppendEvent,
     Claim,
@@ -107,6 +107,14 @@ def following(claim: ClaimId) -> Request:
     return ClaimNext(claim, TTL, 2, FILTER)
 
 
+def too_late(place: Place) -> Request | None:
+    """What the holder reports once a client's cancel has ended the row, with the very outcome that it has."""
+    fence, record = current(place), place.record
+    if fence is None or record is None or record.ended_by is not EndedBy.CANCEL or record.outcome is None:
+        return None
+    return Complete(fence, record.outcome)
+
+
 PLAIN = tuple(name for name in FENCES if name != "an older fence of nothing")
 """Where nothing is recorded, who recorded it makes no difference."""
 
@@ -122,6 +130,7 @@ LEASES = Alphabet(
         **under_each("renew", lambda fence: Renew(fence, TTL), *PLAIN),
         "renew for less": under(current, lambda fence: Renew(fence, 1)),
         **under_each("complete", lambda fence: Complete(fence, DONE), *PLAIN),
+        "complete as it was cancelled": too_late,
         "complete otherwise": under(current, lambda fence: Complete(fence, OTHER)),
         **under_each("release", Release, *PLAIN),
         "release for later": under(current, lambda fence: Release(fence, TICK)),
