@@ -24,6 +24,10 @@ HELD: dict[str, Any] = {"terms": TERMS, "record": RECORD, "lease": LEASE, "fligh
 MAX_RUN = 12 * SECOND
 
 
+def held(**changes: Any) -> dict[str, Any]:
+    return {**HELD, **changes}
+
+
 def at(moment: int) -> t.Tick:
     return t.Tick(now=Instant(moment), tag=9)
 
@@ -93,7 +97,7 @@ def test_left_behind_at_the_deadline_itself() -> None:
 @pytest.mark.parametrize(("tries", "slack"), [(0, TIMINGS.renew_slack_ns), (1, 0), (5, 0)])
 def test_from_when_a_renewal_goes_out(tries: int, slack: int) -> None:
     """A little early, in one batch with others; but one that failed waits for its whole back-off."""
-    running = t.Running(**{**HELD, "lease": evolve(LEASE, tries=tries)}, started=START)
+    running = t.Running(**held(lease=evolve(LEASE, tries=tries)), started=START)
     first = LEASE.renew_at - slack
     assert step(running, at(first - 1)).state == running
     (sent,) = step(running, at(first)).commands

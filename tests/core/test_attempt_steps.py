@@ -36,6 +36,12 @@ HELD: dict[str, Any] = {
     "flight": FLIGHT,
     "queue": (WAITING,),
 }
+
+
+def held(**changes: Any) -> dict[str, Any]:
+    return {**HELD, **changes}
+
+
 RUNNING = t.Running(**HELD, started=START)
 DRAINING = t.Stopping(
     **HELD, why=t.StopReason.DRAIN, started=START, stopped=START, spent=False, ran_out=False
@@ -49,10 +55,10 @@ def test_a_claim_that_is_not_wanted_any_more() -> None:
 
 def test_a_session_that_is_open_starts_the_handler() -> None:
     """Under the lease's own epoch, woken by the owner's session, and until the deadline."""
-    opening = t.Opening(**{**HELD, "lease": evolve(LEASE, epoch=7)}, opening=1, claimed=START)
+    opening = t.Opening(**held(lease=evolve(LEASE, epoch=7)), opening=1, claimed=START)
     after = step(opening, t.SessionOpened(now=NOW, tag=9, call=1))
     start = t.StartHandler(Grant(FENCE, RECORD), 7, "main", DEADLINE)
-    assert after == t.Step(t.Running(**{**HELD, "lease": opening.lease}, started=NOW), (start,))
+    assert after == t.Step(t.Running(**held(lease=opening.lease), started=NOW), (start,))
 
 
 def test_what_waits_has_no_id_yet() -> None:
@@ -67,14 +73,14 @@ def test_returning_while_a_call_is_in_flight() -> None:
     after = step(RUNNING, t.HandlerReturned(now=NOW, tag=9, outcome=Success()))
     write = t.Call(0, Complete(FENCE, Success()), NOW)
     assert after == t.Step(
-        t.Completing(**{**HELD, "queue": (write,)}, outcome=Success()), (t.AnswerAsk(8, Fenced()),)
+        t.Completing(**held(queue=(write,)), outcome=Success()), (t.AnswerAsk(8, Fenced()),)
     )
 
 
 def test_stopping_for_a_drain_while_a_call_is_in_flight() -> None:
     after = step(DRAINING, t.HandlerStopped(now=NOW, tag=9))
     release = t.Call(0, Release(FENCE, 0), NOW)
-    assert after == t.Step(t.Releasing(**{**HELD, "queue": (release,)}), (t.AnswerAsk(8, Fenced()),))
+    assert after == t.Step(t.Releasing(**held(queue=(release,))), (t.AnswerAsk(8, Fenced()),))
 
 
 def test_the_deadline_answers_what_was_waiting() -> None:
@@ -82,7 +88,7 @@ def test_the_deadline_answers_what_was_waiting() -> None:
     after = step(RUNNING, t.Tick(now=DEADLINE, tag=9))
     assert after == t.Step(
         t.Stopping(
-            **{**HELD, "queue": ()},
+            **held(queue=()),
             why=t.StopReason.DEADLINE,
             started=START,
             stopped=DEADLINE,
@@ -122,15 +128,15 @@ def test_a_cancel_outranks_a_drain() -> None:
 
 
 def test_left_behind_it_is_still_the_same_process() -> None:
-    lost = t.LeaseLost(**{**HELD, "flight": None, "queue": ()}, stopped=START)
+    lost = t.LeaseLost(**held(flight=None, queue=()), stopped=START)
     after = step(lost, t.Tick(now=Instant(START + 5 * SECOND), tag=9))
-    assert after.state == t.Detached(**{**HELD, "flight": None, "queue": ()})
+    assert after.state == t.Detached(**held(flight=None, queue=()))
 
 
 @pytest.mark.parametrize("tries", [0, 3])
 def test_a_renewal_forgets_the_failures_before_it(tries: int) -> None:
     lease = evolve(LEASE, renewing=NOW, tries=tries)
-    state = t.Running(**{**HELD, "lease": lease, "flight": RENEWAL, "queue": ()}, started=START)
+    state = t.Running(**held(lease=lease, flight=RENEWAL, queue=()), started=START)
     after = step(state, t.CallSucceeded(now=NOW, tag=9, call=1, reply=RENEWED))
     due = Instant(NOW + TERMS.timings.renew_interval_ns)
     renewed = evolve(LEASE, since=NOW, renew_at=due, renewing=None, tries=0)
@@ -149,7 +155,7 @@ def test_a_renewal_that_shows_the_flag_sends_the_next_call(state: t.Running | t.
 
 
 def test_a_renewal_that_shows_the_flag_while_opening() -> None:
-    opening = t.Opening(**{**HELD, "flight": RENEWAL, "queue": ()}, opening=1, claimed=START)
+    opening = t.Opening(**held(flight=RENEWAL, queue=()), opening=1, claimed=START)
     flagged = evolve(RENEWED, cancel="why")
     after = step(opening, t.CallSucceeded(now=NOW, tag=9, call=1, reply=flagged))
     assert isinstance(after.state, t.Completing)

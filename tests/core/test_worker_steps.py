@@ -35,6 +35,12 @@ CALL = w.ClaimCall(3, NEXT, START)
 GRANT = Grant(FENCE, RECORD)
 STRAY = evolve(GRANT, record=evolve(RECORD, registration=evolve(RECORD.registration, id="gone")))
 SHARED: dict[str, Any] = {"terms": OURS, "running": 1, "exclude": (("gone", 1),), "reading": None, "tries": 2}
+
+
+def shared(**changes: Any) -> dict[str, Any]:
+    return {**SHARED, **changes}
+
+
 DRIVING = w.Driving(**SHARED, claim=CALL, hungry=True, hinted=True, cancels=False, poll_at=START)
 IDLE = evolve(DRIVING, claim=None, hinted=False)
 UNTIL = Instant(NOW + 10 * SECOND)
@@ -65,7 +71,7 @@ def test_a_grant(jitter: int, wait: int, hinted: bool) -> None:
     after = step(evolve(DRIVING, hinted=hinted), event)
     poll_at = Instant(NOW + wait)
     assert after.state == w.Driving(
-        **{**SHARED, "running": 2, "tries": 0},
+        **shared(running=2, tries=0),
         claim=None,
         hungry=hinted,
         hinted=False,

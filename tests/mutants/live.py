@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import sys
 from types import CodeType, FunctionType, ModuleType
+from typing import Any
 
 from tests.mutants.generate import Mutant
 
@@ -62,15 +63,21 @@ def _retable(module: ModuleType, text: CodeType) -> None:
     beside = ModuleType(module.__name__)
     beside.__file__ = module.__file__
     exec(text, beside.__dict__)
+    value: Any
     for name, value in vars(module).items():
-        new = vars(beside).get(name)
+        new: Any = vars(beside).get(name)
         if name.startswith("__"):
             continue
         if isinstance(value, dict) and isinstance(new, dict):
-            value.clear()
-            value.update(new)
+            _replace(value, new)
         elif isinstance(value, str | int | tuple | dict):
             setattr(module, name, new)
+
+
+def _replace(table: dict[Any, Any], new: dict[Any, Any]) -> None:
+    """In place: others refer to the table."""
+    table.clear()
+    table.update(new)
 
 
 def _forget(module: ModuleType) -> None:

@@ -125,7 +125,9 @@ def _fast(mutants: Sequence[Mutant], jobs: int) -> None:
 def _slow(mutants: Sequence[Mutant], tests: Sequence[str]) -> None:
     _say(f"{len(mutants)} to be imported anew, for {' '.join(tests)}")
     measured = RESULTS.with_name("seconds.json")
-    seconds = json.loads(measured.read_text(encoding="utf-8")) if measured.exists() else {}
+    seconds: dict[str, float] = {}
+    if measured.exists():
+        seconds = json.loads(measured.read_text(encoding="utf-8"))
     for mutant in mutants:
         results.add(RESULTS, [judged(mutant, tests, seconds)])
 

@@ -40,7 +40,7 @@ class Session:
     mutants: Sequence[Mutant]
     file: Path
     jobs: int = 1
-    _items: Sequence[pytest.Item] = field(factory=list)
+    _items: Sequence[pytest.Item] = field(factory=list[pytest.Item])
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:

@@ -45,10 +45,11 @@ def measured(items: Sequence[pytest.Item], files: Sequence[str]) -> list[Measure
     ended = forked(_measuring(items, files))
     if ended.code != 0:
         raise BrokenTests("without a mutant these fail: " + ", ".join(ended.said))
-    found = [
-        Measured(index, items[index].nodeid, seconds, {file: frozenset(lines) for file, lines in ran.items()})
-        for index, seconds, ran in map(json.loads, ended.said)
-    ]
+    found: list[Measured] = []
+    for line in ended.said:
+        index, seconds, lines = json.loads(line)
+        ran = {str(file): frozenset[int](numbers) for file, numbers in lines.items()}
+        found.append(Measured(int(index), items[int(index)].nodeid, seconds, ran))
     return sorted(found, key=lambda test: test.seconds)
 
 
@@ -61,6 +62,7 @@ def restrain(item: pytest.Item) -> None:
     # Here, since pytest wants to see this import itself.
     from hypothesis import HealthCheck, Phase, settings
 
+    every: Any = HealthCheck
     drawn: Any = getattr(item, "obj", None)
     drawn = getattr(drawn, "__func__", drawn)
     known = getattr(drawn, "_hypothesis_internal_use_settings", None)
@@ -72,7 +74,7 @@ def restrain(item: pytest.Item) -> None:
             database=None,
             deadline=None,
             phases=(Phase.explicit, Phase.generate),
-            suppress_health_check=list(HealthCheck),
+            suppress_health_check=tuple(every),
         )
 
 

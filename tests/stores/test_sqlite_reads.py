@@ -3,7 +3,7 @@ would be right without this too, and a long table slow."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -76,7 +76,7 @@ class World:
 
 
 @contextmanager
-def opened(path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+def opened(path: Path, monkeypatch: pytest.MonkeyPatch) -> Generator[World, None, None]:
     world = World(path, monkeypatch)
     try:
         yield world
