@@ -11,6 +11,7 @@ from tests.matrix.patches import ROOT
 PAGE = ROOT / "docs" / "kill-matrix.md"
 
 HEAD = f"""\
+<!-- Generated: make kill-matrix -->
 # The kill matrix
 
 A suite that cannot fail shows nothing. So every bug of [PROPERTIES](reference/properties.md) §5 (K1 to K24) is put
