@@ -68,16 +68,16 @@ def _retable(module: ModuleType, text: CodeType) -> None:
         new: Any = vars(beside).get(name)
         if name.startswith("__"):
             continue
-        if isinstance(value, dict) and isinstance(new, dict):
-            _replace(value, new)
+        if _is_table(value) and _is_table(new):
+            value.clear()
+            value.update(new)
         elif isinstance(value, str | int | tuple | dict):
             setattr(module, name, new)
 
 
-def _replace(table: dict[Any, Any], new: dict[Any, Any]) -> None:
-    """In place: others refer to the table."""
-    table.clear()
-    table.update(new)
+def _is_table(value: object) -> bool:
+    """Whether it is replaced in place, since others refer to it."""
+    return isinstance(value, dict)
 
 
 def _forget(module: ModuleType) -> None:
