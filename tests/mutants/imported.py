@@ -21,8 +21,8 @@ from tests.mutants.session import quiet
 QUIET = ("-q", "--no-header", "--tb=no", "--assert=plain", "-p", "no:cacheprovider")
 # Hypothesis was imported before pytest was: its own assertions are none of ours.
 RELAXED = ("-W", "ignore::pytest.PytestAssertRewriteWarning")
-PATIENCE = 240.0
-"""Seconds of work for all tests of one mutant."""
+PATIENCE = 60.0
+"""Seconds of work for the import and the collection; each test has its own."""
 
 
 def judged(mutant: Mutant, tests: Sequence[str], seconds: Mapping[str, float]) -> Result:
@@ -94,6 +94,9 @@ class _FastFirst:
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         items.sort(key=lambda item: self.seconds.get(item.nodeid, 1_000.0))
+
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        give_time(10 + 10 * self.seconds.get(nodeid, 5.0))
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.failed:
