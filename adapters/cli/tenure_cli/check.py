@@ -16,6 +16,9 @@ from tenure_cli.options import json_option
 if TYPE_CHECKING:
     from tenure_testing.checking import Configuration, Explored
 
+WIDTH = 140
+"""Columns where stdout is no terminal: a table in a file must not depend on who wrote it."""
+
 
 @click.command(short_help="Search every behaviour of small configurations of the core.")
 @click.argument("names", metavar="[NAME]...", nargs=-1)
@@ -159,7 +162,11 @@ def _print(results: Sequence[Explored]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("configuration", box=None, pad_edge=False)
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=WIDTH)
+    table = Table(box=None, pad_edge=False)
+    table.add_column("configuration", no_wrap=True)
     for column in (
         "workers",
         "processes",
@@ -176,7 +183,7 @@ def _print(results: Sequence[Explored]) -> None:
     for row in body["configurations"]:
         name, *sizes = row.values()
         table.add_row(name, *(f"{size:,}" for size in sizes))
-    Console().print(table)
+    console.print(table)
     missed = f", {len(body['sometimes_missed'])} never seen" if body["sometimes_missed"] else ""
     data(f"{body['states']:,} states, {body['violations']} violations{missed}")
 

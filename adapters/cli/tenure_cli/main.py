@@ -27,7 +27,20 @@ def cli() -> None:
     """
 
 
-for command in (worker, start, list_, show, cancel, events, wait, demo, check, verify_trace, conform, simulate):
+for command in (
+    worker,
+    start,
+    list_,
+    show,
+    cancel,
+    events,
+    wait,
+    demo,
+    check,
+    verify_trace,
+    conform,
+    simulate,
+):
     cli.add_command(command)
 
 
