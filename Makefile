@@ -35,13 +35,21 @@ check: $(STAMP) ## lint, format, types (mypy and pyright), layers, purity
 	$(BIN)/lint-imports
 	$(BIN)/python tests/gates/purity.py
 
+# Two things at the same time; what the first one says comes after the second has ended.
+define together
+	@said=$$(mktemp); { $(1); } > $$said 2>&1 & first=$$!; { $(2); }; second=$$?; \
+	wait $$first; first=$$?; cat $$said; rm -f $$said; exit $$((first | second))
+endef
+
+RULES := tests/stores tests/conformance tests/checking
+PLAYED := tests/stateful tests/crashes tests/simulation tests/matrix tests/mutants
+
 # From the small to the large, so that a bug is named by the smallest thing that sees it.
 test: $(STAMP) ## all tests; the core's own must reach every branch of the core
 	$(BIN)/coverage run -m pytest tests/core
 	$(BIN)/coverage report
-	$(BIN)/pytest tests/stores tests/conformance tests/checking
-	$(BIN)/tenure check
-	$(BIN)/pytest tests --ignore=tests/core --ignore=tests/stores --ignore=tests/conformance --ignore=tests/checking
+	$(call together,$(BIN)/tenure check --jobs 1,$(BIN)/pytest $(RULES))
+	$(call together,$(BIN)/pytest $(PLAYED),$(BIN)/pytest tests $(patsubst %,--ignore=%,tests/core $(RULES) $(PLAYED)))
 	$(BIN)/tenure simulate --seeds 2000 --complete
 
 demo: $(STAMP) ## the standard library through three workers, one killed, one a zombie (STORE=url for a store of your own)
