@@ -191,7 +191,7 @@ class Router:
         for command in said:
             self._expect(token, command, event.now)
         if isinstance(state, OVER):
-            self.attempts.pop(token, None)
+            del self.attempts[token]
             self._wakes.pop(token, None)
             process_id = attempt.process_of(state)
             ended = AttemptEnded(now=event.now, tag=self._next_id(), process_id=process_id, token=token)

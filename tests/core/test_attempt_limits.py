@@ -15,6 +15,7 @@ from tenure.attempt_rules import retry_at
 from tenure.instants import Instant
 from tenure.replies import Claimed, Fenced, Grant
 from tenure.requests import Claim, Release, Renew
+from tenure.timings import LeaseTimings
 from tests.core.samples import CLAIM, EFFECT, FENCE, LEASE, RECORD, SECOND, START, TERMS
 
 TIMINGS = TERMS.timings
@@ -82,6 +83,15 @@ def test_a_handler_told_to_stop_has_its_grace_before_max_run() -> None:
     drained = evolve(stopping(t.StopReason.DRAIN, DEADLINE + GRACE, START), spent=True)
     assert isinstance(step(drained, at(DEADLINE + GRACE)).state, t.Detached)
     assert step(drained, at(DEADLINE + GRACE - 1)).state == drained
+
+
+def test_without_any_grace_a_handler_is_left_behind_at_the_deadline() -> None:
+    """Its kind has time left, which nothing waits for."""
+    terms = evolve(TERMS, timings=LeaseTimings(stop_grace=0))
+    cancelled = evolve(stopping(t.StopReason.CANCEL, START + SECOND * 20, START), terms=terms)
+    deadline = START + terms.timings.budget_ns
+    assert isinstance(step(cancelled, at(deadline - 1)).state, t.Stopping)
+    assert isinstance(step(cancelled, at(deadline)).state, t.Detached)
 
 
 def test_left_behind_at_the_deadline_itself() -> None:

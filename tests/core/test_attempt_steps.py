@@ -83,6 +83,27 @@ def test_stopping_for_a_drain_while_a_call_is_in_flight() -> None:
     assert after == t.Step(t.Releasing(**held(queue=(release,))), (t.AnswerAsk(8, Fenced()),))
 
 
+def test_stopping_after_the_deadline_answers_what_is_in_flight() -> None:
+    """No call of a handler waits for ever, and nothing is written any more."""
+    spent = evolve(DRAINING, why=t.StopReason.DEADLINE, spent=True)
+    after = step(spent, t.HandlerStopped(now=NOW, tag=9))
+    assert after == t.Step(t.Ended("p", t.End.SPENT), (t.AnswerAsk(7, Fenced()), t.AnswerAsk(8, Fenced())))
+
+
+def test_a_renewal_that_was_in_flight_when_the_handler_ended() -> None:
+    """The lease is as after any renewal but for the next one, which there is none of; then the last write goes out."""
+    write = t.Call(0, Release(FENCE, 0), NOW)
+    lease = evolve(LEASE, renewing=NOW)
+    state = t.Releasing(**held(lease=lease, flight=RENEWAL, queue=(write,)))
+    after = step(state, t.CallSucceeded(now=NOW, tag=9, call=1, reply=RENEWED))
+    lease = evolve(LEASE, since=NOW, renewing=None)
+    until = Instant(NOW + TERMS.timings.budget_ns + TERMS.timings.patience_ns)
+    assert after == t.Step(
+        t.Releasing(**held(lease=lease, flight=evolve(write, id=9), queue=())),
+        (t.Send(9, Release(FENCE, 0), until),),
+    )
+
+
 def test_the_deadline_answers_what_was_waiting() -> None:
     """S13: no effect any more; what is in flight is answered by the store."""
     after = step(RUNNING, t.Tick(now=DEADLINE, tag=9))

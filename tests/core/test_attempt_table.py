@@ -148,5 +148,11 @@ def test_every_entry_is_run(name: Taken, edge: Edge) -> None:
 
 def test_what_is_no_event_is_misuse() -> None:
     state: Any = t.Ended("p", t.End.LOST)
-    with pytest.raises(Misuse, match="no such state or event"):
-        edge_of(attempt.TABLE, state, "tick", "")
+    with pytest.raises(Misuse) as caught:
+        edge_of(attempt.TABLE, state, "tick", "p")
+    assert vars(caught.value) == {
+        "reason": "the machine has no such state or event",
+        "state": state,
+        "event": "tick",
+        "process_id": "p",
+    }

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sized
 from importlib import import_module
 from itertools import count
 from typing import Any
 
 import pytest
+from attrs import evolve
 
 from tenure import attempt_types as t
 from tenure.canonical import NULL
@@ -311,3 +313,43 @@ def test_an_attempt_is_woken_when_its_time_has_come_and_not_before() -> None:
 
 def test_a_router_has_made_no_steps_yet() -> None:
     assert Driven().router.steps == 0
+
+
+def test_a_handler_starts_under_the_epoch_of_its_claim() -> None:
+    """A backup that was restored begins another epoch; tokens of both are told apart by it."""
+    driven = Driven(names=("a",))
+    driven.model = evolve(driven.model, epoch=7)
+    (claim,) = driven.tick(0)
+    (opening,) = driven.answer(claim)
+    assert isinstance(opening, t.OpenSession)
+    (started,) = driven.router.session_opened(opening.id, Instant(0))
+    assert isinstance(started, t.StartHandler)
+    assert (started.epoch, started.grant.fence.process_id) == (7, "a")
+
+
+def test_a_handler_that_is_left_behind_wakes_nobody() -> None:
+    """However the attempt learns of it: here by a question that comes later than its grace."""
+    driven = Driven(slots=1, names=("a",))
+    (token,) = driven.start()
+    (renewal,) = (send for send in driven.tick(10) if isinstance(send, t.Send))
+    lost = Instant(10 * SECOND)
+    driven.router.answered(renewal.id, Fenced(), lost)
+    before = driven.router.wakeup()
+    assert before == lost + TIMINGS.stop_grace_ns, "then it is left behind"
+    driven.router.asked(token, 1, None, before)
+    assert isinstance(driven.router.attempts[token], t.Detached)
+    assert driven.router.wakeup() != before
+
+
+def test_what_a_handler_asks_leaves_nothing_behind() -> None:
+    """A handler may ask as often as it likes in one attempt."""
+    driven = Driven(slots=1, names=("a",))
+    (token,) = driven.start()
+
+    def sizes() -> dict[str, int]:
+        return {name: len(kept) for name, kept in vars(driven.router).items() if isinstance(kept, Sized)}
+
+    before = sizes()
+    for ask in range(10):
+        assert driven.router.asked(token, ask, None, Instant(0)) == [t.AnswerAsk(ask, t.Permitted())]
+    assert sizes() == before

@@ -75,6 +75,7 @@ def test_an_event_of_an_attempt_is_misuse(state: w.WorkerState, event: Any) -> N
     with pytest.raises(Misuse) as caught:
         worker.step(state, event)
     assert (caught.value.state, caught.value.event) == (state, event)
+    assert caught.value.process_id == "", "a worker is of no process"
 
 
 @cache

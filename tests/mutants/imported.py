@@ -25,14 +25,17 @@ PATIENCE = 60.0
 """Seconds of work for the import and the collection; each test has its own."""
 
 
-def judged(mutant: Mutant, tests: Sequence[str], seconds: Mapping[str, float]) -> Result:
-    """Run the tests on a module that was imported as the mutant has it. `seconds`: of each test, where known."""
+def judged(
+    mutant: Mutant, tests: Sequence[str], seconds: Mapping[str, float], first: Sequence[str] = ()
+) -> Result:
+    """Run the tests on a module that was imported as the mutant has it. `seconds`: of each test, where known; `first`:
+    those that are likely to fail."""
 
     def work(say: Callable[[str], None]) -> int:
         quiet()
         give_time(PATIENCE)
         in_place(mutant)
-        code = pytest.main(["-x", *QUIET, *RELAXED, *tests], plugins=[_FastFirst(seconds, say)])
+        code = pytest.main(["-x", *QUIET, *RELAXED, *tests], plugins=[_FastFirst(seconds, first, say)])
         return 0 if code == pytest.ExitCode.OK else 1
 
     ended = forked(work)
@@ -90,10 +93,11 @@ class _FastFirst:
     """A pytest plugin: the order, and the name of what fails."""
 
     seconds: Mapping[str, float]
+    first: Sequence[str]
     say: Callable[[str], None]
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        items.sort(key=lambda item: self.seconds.get(item.nodeid, 1_000.0))
+        items.sort(key=lambda item: (item.nodeid not in self.first, self.seconds.get(item.nodeid, 1_000.0)))
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         give_time(10 + 10 * self.seconds.get(nodeid, 5.0))

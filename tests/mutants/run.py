@@ -1,6 +1,6 @@
 """`make mutants`: every mutant of the core is killed by a test, or it is shown, or said, why nothing can kill it.
 
-python -m tests.mutants.run [--only MODULE]... [--jobs N] [--json] [--anew]
+python -m tests.mutants.run [--only MODULE]... [--jobs N] [--json FILE] [--anew]
 
 Three stages, each with what survived the ones before. First the tests that run the changed function, in a child that is
 forked with everything imported (`session`); then all tests after a fresh import (`imported`); then the digests of the
@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -48,12 +49,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     core, statements = core_mutants(asked.only), store_mutants(asked.only)
     _say(f"{len(core)} mutants of the core, {len(statements)} of the store's SQL")
     _fast(_left(core), asked.jobs)
-    _slow(_left(core), CORE_TESTS)
-    _slow(_left(statements), STORE_TESTS)
+    _slow(_left(core), CORE_TESTS, asked.jobs)
+    _slow(_left(statements), STORE_TESTS, asked.jobs)
     same_graphs([mutant for mutant in _left(core) if not _excused(mutant, known)], RESULTS)
     mutants = [*core, *statements]
     report = Report.of(mutants, results.read(RESULTS), known)
-    print(json.dumps(report.as_json()) if asked.json else table(report))
+    print(table(report))
+    if asked.json:
+        asked.json.parent.mkdir(parents=True, exist_ok=True)
+        asked.json.write_text(json.dumps(report.as_json()) + "\n", encoding="utf-8")
     stray = [] if asked.only else pointless(known, mutants)
     for excuse in stray:
         _say(f"an excuse for what is not there: {excuse.module}, {excuse.owner}: {excuse.before}")
@@ -94,8 +98,8 @@ def _parser() -> argparse.ArgumentParser:
         metavar="MODULE",
         help="such as tenure.registry; may be repeated",
     )
-    parser.add_argument("--jobs", type=int, default=1, help="so many mutants at a time in the first stage")
-    parser.add_argument("--json", action="store_true", help="print JSON in place of the table")
+    parser.add_argument("--jobs", type=int, default=1, help="so many mutants at a time")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write what the run comes to as JSON")
     parser.add_argument("--anew", action="store_true", help="forget what earlier runs found")
     return parser
 
@@ -122,14 +126,40 @@ def _fast(mutants: Sequence[Mutant], jobs: int) -> None:
         sys.exit("the tests fail without a mutant; see above")
 
 
-def _slow(mutants: Sequence[Mutant], tests: Sequence[str]) -> None:
+def _slow(mutants: Sequence[Mutant], tests: Sequence[str], jobs: int) -> None:
     _say(f"{len(mutants)} to be imported anew, for {' '.join(tests)}")
     measured = RESULTS.with_name("seconds.json")
     seconds: dict[str, float] = {}
     if measured.exists():
         seconds = json.loads(measured.read_text(encoding="utf-8"))
+    children: list[int] = []
+    for part in range(jobs):
+        child = os.fork()
+        if child == 0:
+            try:
+                _judge(mutants[part::jobs], tests, seconds)
+            finally:
+                os._exit(0)
+        children.append(child)
+    for child in children:
+        os.waitpid(child, 0)
+
+
+def _judge(mutants: Sequence[Mutant], tests: Sequence[str], seconds: Mapping[str, float]) -> None:
+    """The files whose tests ended the last mutants of a module meet the next one first, alone: they are soon there."""
+    # Before the forks, since every one of them needs it.
+    import hypothesis.stateful  # noqa: F401
+
+    lately: dict[str, list[str]] = {}
     for mutant in mutants:
-        results.add(RESULTS, [judged(mutant, tests, seconds)])
+        first = lately.setdefault(mutant.module, [])
+        files = sorted({name.partition("::")[0] for name in first})
+        result = judged(mutant, files, seconds, first) if files else None
+        if result is None or not result.dead:
+            result = judged(mutant, tests, seconds, first)
+        results.add(RESULTS, [result])
+        if result.fate == "killed" and "::" in result.by:
+            lately[mutant.module] = [result.by, *(name for name in first if name != result.by)][:6]
 
 
 def _say(text: str) -> None:

@@ -12,8 +12,8 @@ from attrs import evolve
 
 from tenure.limits import Limits
 from tenure.process import ClaimId, Fence, Provenance, Record, Registration, Success, Work
-from tenure.replies import Claimed, Listed
-from tenure.requests import Claim, ClaimFilter, ClaimNext, Complete, List, Phase, Register, Release
+from tenure.replies import Claimed, Got, Listed
+from tenure.requests import Claim, ClaimFilter, ClaimNext, Complete, Get, List, Phase, Register, Release
 from tenure_sqlite import open_store, rows
 from tenure_sqlite.store import SqliteRegistry
 from tenure_testing.registry_world import ManualClock, reply_of
@@ -29,6 +29,7 @@ class World:
         self.read: list[str] = []
         self.granted: dict[str, Fence] = {}
         self.clock = ManualClock()
+        self._path = path
         self.store = self._opened(path)
         self._claims = 0
         self._watch(monkeypatch)
@@ -38,6 +39,12 @@ class World:
                 self.register(Registration(f"{owner} {name}", Work(kind), (), Provenance(owner)))
             self.claim(f"{owner} running")
             self.store.execute([Complete(self.claim(f"{owner} ended"), Success())])
+
+    def restart(self) -> None:
+        """Another process, which has the file and nothing else."""
+        self.store.close()
+        self.store = self._opened(self._path)
+        self.read.clear()
 
     def _opened(self, path: Path) -> SqliteRegistry:
         limits = Limits(takeover_wait=TTL, takeover_cap=TTL)
@@ -67,8 +74,12 @@ class World:
         return [record.id for record in reply_of(answer, Listed).records]
 
     def claimed(self, wanted: ClaimFilter, limit: int = 9) -> list[str]:
-        self.read.clear()
         self._claims += 1
+        return self.repeat(wanted, limit)
+
+    def repeat(self, wanted: ClaimFilter, limit: int = 9) -> list[str]:
+        """The last claim, once more."""
+        self.read.clear()
         request = ClaimNext(ClaimId("them", self._claims), TTL, limit, wanted)
         (answer,) = self.store.execute([request])
         self.granted = {grant.record.id: grant.fence for grant in reply_of(answer, Claimed).grants}
@@ -151,3 +162,35 @@ def test_a_claim_reads_no_further_than_its_limit(world: World) -> None:
         world.register(Registration(f"more {number}", Work("k")))
     assert world.claimed(ClaimFilter("", ("k",)), limit=2) == ["a pending", "more 0"]
     assert len(world.read) <= 4
+
+
+def test_a_claim_reads_nothing_that_a_clock_set_back_makes_wait_again(world: World) -> None:
+    """Of what waits and of what is held: its time had come by the clock as it was, and has not by what it is."""
+    wanted = ClaimFilter("", ("late",))
+    for name in ("waits", "held"):
+        world.register(Registration(name, Work("late")), delay=TTL if name == "waits" else 0)
+    world.claim("held")
+    world.clock.now += 2 * TTL
+    world.register(Registration("later", Work("other")))
+    world.clock.now -= 2 * TTL
+    assert world.claimed(wanted) == []
+    assert world.read == []
+    world.clock.now += 2 * TTL
+    assert world.claimed(wanted) == ["held", "waits"]
+
+
+def test_a_batch_reads_the_rows_that_it_names(world: World) -> None:
+    """In a process that knows none of them yet."""
+    world.restart()
+    names = ["a pending", "b running"]
+    for answer, name in zip(world.store.execute([Get(name) for name in names]), names, strict=True):
+        assert reply_of(answer, Got).record.id == name
+    assert sorted(world.read) == names
+
+
+def test_a_claim_that_is_repeated_reads_what_it_got(world: World) -> None:
+    wanted = ClaimFilter("", ("k", "other"))
+    assert world.claimed(wanted) == ["a pending", "b pending"]
+    world.restart()
+    assert world.repeat(wanted) == ["a pending", "b pending"]
+    assert sorted(world.read) == ["a pending", "b pending"]
