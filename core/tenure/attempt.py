@@ -372,7 +372,7 @@ def step(state: t.AttemptState, event: t.AttemptEvent) -> Step:
     commands: tuple[t.Command, ...] = ()
     limit = overdue_at(state)
     while limit is not None and limit <= event.now:
-        overdue = Overdue(now=event.now, tag=event.tag, jitter=event.jitter)
+        overdue = Overdue(now=event.now, tag=event.tag)
         first = _apply(state, overdue)
         state, commands = first.state, commands + first.commands
         limit = overdue_at(state)

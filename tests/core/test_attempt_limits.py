@@ -51,6 +51,21 @@ def test_a_session_as_late_as_the_deadline_is_late_by_the_deadline() -> None:
     assert sent.request == Release(FENCE, TERMS.release_delay)
 
 
+def test_what_a_limit_sends_goes_under_the_tag_of_the_event_that_brought_it() -> None:
+    """A limit that is fed by itself does what it does where a tick brings it."""
+    opening = t.Opening(**HELD, opening=1, claimed=START)
+    release, until = Release(FENCE, 0), Instant(DEADLINE + TIMINGS.patience_ns)
+    after = step(opening, t.Overdue(now=DEADLINE, tag=9))
+    assert after == t.Step(
+        t.Releasing(**held(flight=t.Call(9, release, DEADLINE))),
+        (
+            t.Report("p", "its session was not open before the lease's deadline"),
+            t.Send(9, release, until),
+        ),
+    )
+    assert step(opening, at(DEADLINE)) == after
+
+
 def test_max_run_over_at_the_deadline_is_the_deadline() -> None:
     running = t.Running(**HELD, started=Instant(DEADLINE - MAX_RUN))
     assert t.StopHandler("p", 1, t.StopReason.DEADLINE) in step(running, at(DEADLINE)).commands

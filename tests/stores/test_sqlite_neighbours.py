@@ -134,8 +134,9 @@ def test_what_was_done_before_is_known_again_by_its_own_key(both: Both, fences: 
     both.everything()
 
 
-def test_a_claim_is_repeated_by_its_own_number(both: Both, fences: dict[str, Fence]) -> None:
-    for name, owner, n in (("b", "us", 2), ("c", "them", 1)):
+def test_a_claim_is_repeated_by_its_owner_and_number(both: Both, fences: dict[str, Fence]) -> None:
+    fences["d"] = both.claim("d", "another", 2)
+    for name, owner, n in (("b", "us", 2), ("c", "them", 1), ("d", "another", 2)):
         assert both.claim(name, owner, n) == fences[name]
     assert both.ask(Claim(ClaimId("us", 1), "a", TTL)) == [Fenced()], "it has claimed since"
 

@@ -194,3 +194,12 @@ def test_a_claim_that_is_repeated_reads_what_it_got(world: World) -> None:
     world.restart()
     assert world.repeat(wanted) == ["a pending", "b pending"]
     assert sorted(world.read) == ["a pending", "b pending"]
+
+
+def test_a_claim_reads_what_was_lost_of_its_own_profile(world: World) -> None:
+    for profile in ("green", "blue"):
+        world.register(Registration(profile, Work("late"), (), Provenance("a", profile)))
+        world.claim(profile)
+    world.clock.now += 2 * TTL
+    assert world.claimed(ClaimFilter("blue", ("late",))) == ["blue"]
+    assert set(world.read) == {"blue"}
