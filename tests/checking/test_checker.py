@@ -120,6 +120,31 @@ def test_a_counterexample_is_told_line_by_line(monkeypatch: pytest.MonkeyPatch) 
     assert "HandlerReturned in LeaseLost" in lines[-1]
 
 
+def test_a_core_that_raises_is_a_counterexample(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a shortest way: it claims, is granted, opens its session, renews, and hears nothing."""
+
+    def raises(state: t.Holding, event: t.Event) -> t.Step:
+        raise KeyError("a lease\nthat is not there")
+
+    with monkeypatch.context() as patched:
+        patched.setitem(attempt.TABLE, (t.Running, t.CallUnknown), each(raises))
+        found = explore(CANCEL).violation
+    assert found is not None
+    assert found.properties == ("error",)
+    assert found.said.startswith("raises KeyError: ")
+    assert found.path[-1].action == "hears nothing"
+    assert {"claims", "Claim succeeded", "its session opens"} <= {move.action for move in found.path}
+    assert rerun(found.as_trace())[0].startswith("# A behaviour that broke error: raises KeyError")
+
+
+def test_a_callers_own_trouble_is_no_counterexample() -> None:
+    def progress(states: int) -> None:
+        raise OSError("the pipe is closed")
+
+    with pytest.raises(OSError, match="pipe"):
+        explore(CANCEL, progress)
+
+
 def test_other_counts_are_refused_with_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(golden, "FILE", tmp_path / "golden.json")
     golden.FILE.write_text("{}", encoding="utf-8")

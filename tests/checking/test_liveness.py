@@ -32,16 +32,13 @@ def reachable(after: Sequence[Sequence[int]], start: int, inside: Sequence[bool]
 
 @given(EDGES, st.lists(st.booleans(), min_size=8, max_size=8))
 def test_components_are_what_reaches_each_other(edges: list[tuple[int, int]], inside: list[bool]) -> None:
-    """Against the definition: mutual reachability. And what can do nothing is alone."""
+    """Against the definition: mutual reachability. And what is on no cycle is alone."""
     after = [tuple(then for first, then in edges if first == state) for state in range(8)]
     wanted: set[frozenset[int]] = set()
     for state in range(8):
         if inside[state]:
             there = reachable(after, state, inside)
-            if state in there:
-                wanted.add(frozenset(t for t in there if state in reachable(after, t, inside)))
-            elif not after[state]:
-                wanted.add(frozenset({state}))
+            wanted.add(frozenset({state, *(t for t in there if state in reachable(after, t, inside))}))
     found = [*components(after, inside)]
     assert {frozenset(each) for each in found} == wanted
     assert len(found) == len(wanted)
@@ -100,6 +97,21 @@ def test_what_nobody_owes_need_not_be_done() -> None:
 
 def test_nor_what_the_promise_does_not_assume() -> None:
     assert judged(start=[("turns", "clock", "start"), ("returns", "handler of A", "goal")]) is not None
+
+
+@pytest.mark.parametrize("owed", [FREE, "handler of A"])
+def test_where_nothing_must_happen_a_run_may_stay(owed: str) -> None:
+    """A state on no cycle, from which there is a way that nobody has to take."""
+    found = judged(start=[("begins", "clock", "last")], last=[("goes", owed, "goal")])
+    assert found is not None
+    assert [move.action for move in found.path] == ["begins"]
+    assert found.cycle == ()
+    assert "nothing more happens" in found.said
+
+
+def test_where_one_thing_must_happen_no_run_stays() -> None:
+    assert judged(start=[("goes", FREE, "start"), ("is answered", "store", "goal")]) is None
+    assert judged(start=[("waits", FREE, "goal"), ("is answered", "store", "goal")]) is None
 
 
 def test_what_is_possible_now_and_then_only_need_not_be_done() -> None:

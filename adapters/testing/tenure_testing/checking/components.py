@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 
 
 def components(after: Sequence[Sequence[int]], inside: Sequence[bool]) -> Iterator[list[int]]:
-    """The strongly connected components among the states that are `inside`: those in which something can be done for
-    ever, and single states in which nothing can be done at all. `after`: the states after each state."""
+    """The strongly connected components among the states that are `inside`, so each of them once; one that no cycle
+    leads through is alone. `after`: the states after each state."""
     index = [0] * len(after)  # 0: not visited; else the order of visiting, from 1
     low = [0] * len(after)
     on_stack = bytearray(len(after))
@@ -41,9 +41,7 @@ def components(after: Sequence[Sequence[int]], inside: Sequence[bool]) -> Iterat
                 if walk and low[state] < low[walk[-1][0]]:
                     low[walk[-1][0]] = low[state]
                 if low[state] == index[state]:
-                    found = _popped(stack, on_stack, state)
-                    if len(found) > 1 or state in after[state] or not after[state]:
-                        yield found
+                    yield _popped(stack, on_stack, state)
 
 
 def _popped(stack: list[int], on_stack: bytearray, root: int) -> list[int]:

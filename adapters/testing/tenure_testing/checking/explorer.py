@@ -1,7 +1,8 @@
 """The search itself: breadth first, over any world, until no state is new.
 
 A world gives states, which are hashable and small, and what can happen in them. It judges each transition as it makes
-it and raises `Broken`; since the search is breadth first, the way there is a shortest one. Nothing here reads a clock.
+it and raises `Broken`; since the search is breadth first, the way there is a shortest one. A core that raises anything
+else where it must answer breaks `error`, by as short a way. Nothing here reads a clock.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from tenure_testing.checking.configuration import Configuration
 
 State: TypeAlias = Hashable
+ERROR = "error"
+"""In the place of a property: the core, or the world around it, raised what nobody expects."""
 
 
 class Broken(Exception):
@@ -120,7 +123,6 @@ def explore_world(
     """The same in a world that the caller made and may look into afterwards."""
     first = world.start()
     parents, queue = {first: first}, [first]
-    state = first
     transitions = depth = 0
     layer_ends = 1  # the number of states up to the present depth
     violation = None
@@ -132,20 +134,29 @@ def explore_world(
                 depth, layer_ends = depth + 1, len(queue)
             if progress is not None and not done & 0xFFFF:
                 progress(len(queue))
-            after = world.successors(state)
+            try:
+                after = world.successors(state)
+            except Broken as broken:
+                violation = Violation(broken.properties, broken.said, _told(world, state, parents))
+                break
+            except Exception as error:  # the core has to answer whatever it is asked
+                said = f"raises {type(error).__name__}: {' '.join(str(error).split())}".rstrip(": ")
+                violation = Violation((ERROR,), said, _told(world, state, parents))
+                break
             transitions += len(after)
             for then in after:
                 if then not in parents:
                     parents[then] = state
                     queue.append(then)
-    except Broken as broken:
-        path = way_to(state, parents)
-        violation = Violation(broken.properties, broken.said, tuple(world.told(path)))
     finally:
         if collecting:
             gc.enable()
     seen = frozenset(world.seen)
     return Explored(configuration, len(queue), transitions, depth, seen, violation)
+
+
+def _told(world: World, state: State, parents: dict[State, State]) -> tuple[Move, ...]:
+    return tuple(world.told(way_to(state, parents)))
 
 
 def way_to(state: State, parents: dict[State, State]) -> list[State]:

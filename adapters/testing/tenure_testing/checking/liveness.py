@@ -14,8 +14,9 @@ people do: cancel, drain, crash). From there on only the other transitions are t
 So a promise is broken exactly where a run can stay among its open states for ever: in a strongly connected component
 of the graph restricted to these states and to fault-free transitions, in which every class is either taken by a
 transition of the component or not enabled in one of its states. (If a smaller part of it could be stayed in fairly, so
-could the whole: its run visits all states again and again.) A state in which the promise is open and nothing can happen
-at all is such a run, too. "Eventually" is not searched for along paths: on a graph with cycles that finds nothing.
+could the whole: its run visits all states again and again.) A single open state is such a component, too, be it on no
+cycle: a run stays there for ever if nobody owes any transition out of it, or there is none. "Eventually" is not
+searched for along paths: on a graph with cycles that finds nothing.
 
 A promise may also forbid a single fault-free transition (`breaks`), or that some transition recurs for ever (`recurs`).
 States are told apart by worker (no symmetry): two that take turns would otherwise look like one that stands still.

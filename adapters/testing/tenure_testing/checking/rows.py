@@ -22,7 +22,7 @@ from tenure.canonical import NULL, canonical
 from tenure.instants import StoreTime
 from tenure.limits import Limits
 from tenure.model import Snapshot
-from tenure.process import ClaimId, Effect, Event, Fence, Provenance, Record, Registration, Success, Work
+from tenure.process import ClaimId, Effect, Event, Fence, Provenance, Record, Registration, Work
 from tenure.replies import Answer, Claimed, Grant, Stamp, Succeeded
 from tenure.requests import (
     Claim,
@@ -179,4 +179,3 @@ def _unnumbered(answer: Answer, then: Record | None) -> Answer:
 
 
 FENCE, STAMP = Fence("p", ClaimId("w", 1), 1), Stamp(0, 0, CLOCK)
-SUCCESS = Success()

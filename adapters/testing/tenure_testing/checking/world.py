@@ -15,7 +15,7 @@ What a worker can do is kept by (row, pool, block), so the inner loop sees nothi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Generic, NamedTuple, TypeAlias, TypeVar
 
 from tenure.requests import EmitEvent, RecordEffect
@@ -281,4 +281,3 @@ class RowWorld:
 
 LOST, TICKS = "a late request is lost", "the store's clock ticks"
 KEYED: dict[type, str] = {RecordEffect: "effects", EmitEvent: "events"}
-_: Callable[[Configuration], RowWorld] = RowWorld
