@@ -93,6 +93,65 @@ def test_an_outcome_that_changes_is_told_with_its_boundary() -> None:
         crash_at_every_effect(draws)
 
 
+def test_an_effect_may_return_something_else_each_time_it_runs() -> None:
+    """The outcome, a later key and a later argument come from it; all of them are the same on every attempt."""
+    numbers = count()
+    told: list[str] = []
+
+    async def handler(ctx: tenure.Context) -> dict[str, str]:
+        token = await ctx.effect("make a token", lambda: f"token {next(numbers)}")
+        await ctx.effect(f"tell {token}", told.append, token)
+        return {"token": token}
+
+    survived = crash_at_every_effect(handler)
+    assert survived.outcome == Success(canonical({"token": "token 0"}))
+    assert len(survived.points) == 8
+    assert survived.points[4] == "before effect 'tell token 0'"
+    assert set(told) == {"token 0"}
+
+
+def test_an_effect_beside_it_excuses_no_number_drawn_outside() -> None:
+    numbers = count()
+
+    async def handler(ctx: tenure.Context) -> list[int]:
+        return [await ctx.effect("one", lambda: next(numbers)), next(numbers)]
+
+    said = r"a crash before its first line \(boundary 1 of 5\) .* a random number, .* belongs in an effect"
+    with pytest.raises(AssertionError, match=said):
+        crash_at_every_effect(handler)
+
+
+def test_a_boundary_has_the_name_of_the_effect_that_raised() -> None:
+    async def handler(ctx: tenure.Context) -> int:
+        try:
+            await ctx.effect("bad", lambda: 1 // 0)
+        except ZeroDivisionError:
+            assert await ctx.permitted()  # an effect alone has a boundary before it
+        return await ctx.effect("good", lambda: 1)
+
+    assert crash_at_every_effect(handler).points == (
+        "before its first line",
+        "before effect 'bad'",
+        "before effect 'good'",
+        "after effect 'good' ran and before it was recorded",
+        "after effect 'good' was recorded",
+        "after it returned and before that was recorded",
+    )
+
+
+def test_a_way_that_changes_without_a_crash_is_told() -> None:
+    runs: list[int] = []
+
+    async def handler(ctx: tenure.Context) -> None:
+        runs.append(1)
+        if len(runs) < 3:  # the whole run, and the one with a crash before its first line
+            await ctx.effect("one", lambda: 1)
+
+    said = "before any crash .* the boundaries before its first line, after it returned .*, and .* before effect 'one'"
+    with pytest.raises(AssertionError, match=said):
+        crash_at_every_effect(handler)
+
+
 def test_an_outcome_that_tells_what_was_recorded_is_told_with_its_boundary() -> None:
     """It changes at that one boundary only: where the effect's result comes from the journal."""
     calls: list[int] = []

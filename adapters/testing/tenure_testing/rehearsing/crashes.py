@@ -10,11 +10,14 @@ from attrs import define, field, frozen
 
 from tenure.app import App, Kind
 from tenure.asks import Act, Ask
+from tenure.canonical import Json
+from tenure.context import Context
 from tenure.process import Failure, Outcome, Success
 from tenure.replies import EffectsRead, Succeeded
 from tenure.requests import EmitEvent, ReadEffects, RecordEffect
 from tenure_driver import Job
-from tenure_testing.playing import Execution, Host, Observer, Stuck
+from tenure_testing.playing import Execution, Host, Make, Observer, Stuck
+from tenure_testing.rehearsing.recalling import recalling
 from tenure_testing.rehearsing.world import RehearsedWorld
 
 PROCESS = "under-test"
@@ -52,7 +55,9 @@ def crash_at_every_effect(
     The boundaries: before its first line; before each effect, after it ran and before it is recorded, and after it is
     recorded; likewise for events; and after it returned, before that is recorded. Each time another worker takes the
     process over, and must end it with the same outcome; an effect that was recorded must not run again, and each
-    attempt must use the same keys.
+    attempt must use the same keys. An effect may well return something else each time it runs (an id, the time): with
+    a crash its result is recorded as it was without, and the handler gets that. What the handler makes of it, it must
+    make again.
 
     `handler` is what `App.process` returned, or a bare function `(ctx)` or `(ctx, payload)`, async or plain. It runs in
     a world without an event loop (`ForeignAwait`), several times: let it act on a fresh fake, or on one that forgives
@@ -65,36 +70,26 @@ def crash_at_every_effect(
     if isinstance(whole.outcome, Failure) and not fails:
         raise AssertionError(f"without any crash the handler ends as {_shown(whole.outcome)}")
     for at in range(len(whole.points)):
-        _compare(whole, _run(handler, payload, store(at + 1), within, at), at)
-    return Survived(whole.outcome, tuple(whole.named()))
-
-
-@define
-class _Point:
-    """A boundary: words with a place for the effect's key or the event's type, and that."""
-
-    words: str
-    key: str = ""
-
-    def __str__(self) -> str:
-        return self.words.format(repr(self.key))
-
-
-BEFORE_EFFECT = "before effect {}"
+        with_results = recalling(store(at + 1), whole.results)
+        _compare(whole, _run(handler, payload, with_results, within, at), at)
+    return Survived(whole.outcome, tuple(whole.points))
 
 
 @define
 class _Seen:
-    """One run. `ran` counts how often the body of each effect ran to its end, `recorded` are the keys recorded."""
+    """One run: the boundaries that its first worker came by, in words. `ran` counts how often the body of each effect
+    ran to its end; `results` are those recorded, by key and fingerprint."""
 
-    points: list[_Point] = field(factory=list[_Point])
+    points: list[str] = field(factory=list[str])
     ran: Counter[str] = field(factory=Counter[str])
-    recorded: list[str] = field(factory=list[str])
+    results: dict[tuple[str, str], Json] = field(factory=dict[tuple[str, str], Json])
     before_crash: set[str] = field(factory=set[str])
     outcome: Outcome = Success()
 
-    def named(self) -> list[str]:
-        return [str(point) for point in self.points]
+    @property
+    def recorded(self) -> list[str]:
+        """The keys of the effects that were recorded."""
+        return [key for key, _ in self.results]
 
 
 class _Crash(Observer):
@@ -104,8 +99,9 @@ class _Crash(Observer):
         self._seen, self._at = seen, at
         self.host: Host | None = None
         self.crashed = False
+        self._effect: str | None = None
 
-    def _reach(self, host: Host | None, point: _Point) -> None:
+    def _reach(self, host: Host | None, point: str) -> None:
         if host is None or host is not self.host or not host.alive:
             return
         self._seen.points.append(point)
@@ -114,7 +110,23 @@ class _Crash(Observer):
             host.crash()
 
     def started(self, host: Host, job: Job) -> None:
-        self._reach(host, _Point("before its first line"))
+        if host is self.host:
+            self._follow(job.ctx)
+        self._reach(host, "before its first line")
+
+    def _follow(self, ctx: Context) -> None:
+        """Know in which effect the handler is: what it asks for before an effect's body runs does not name a key, and
+        a body that raises never comes to be recorded."""
+        effect = ctx.effect
+
+        async def followed(key: str, fn: Callable[..., Any], *args: Any) -> Any:
+            self._effect = key
+            try:
+                return await effect(key, fn, *args)
+            finally:
+                self._effect = None
+
+        vars(ctx)["effect"] = followed
 
     def asking(self, host: Host, ask: Ask) -> None:
         if not isinstance(ask, Act):
@@ -124,38 +136,30 @@ class _Crash(Observer):
             return
         if isinstance(request, RecordEffect):
             self._seen.ran[request.key] += 1
-            self._name(request.key)
-            self._reach(host, _Point("after effect {} ran and before it was recorded", request.key))
+            self._reach(host, f"after effect {request.key!r} ran and before it was recorded")
         else:
-            self._reach(host, _Point("before event {}", request.type))
+            self._reach(host, f"before event {request.type!r}")
 
     def replied(self, host: Host, ask: Ask) -> None:
         if not isinstance(ask, Act):
             return
-        if ask.request is None:
-            self._reach(host, _Point(BEFORE_EFFECT))
-        elif isinstance(ask.request, EmitEvent):
-            self._reach(host, _Point("after event {} was appended", ask.request.type))
-
-    def _name(self, key: str) -> None:
-        """The boundary before an effect is only now known by its key: the oldest that has none."""
-        for point in self._seen.points:
-            if point.words == BEFORE_EFFECT and not point.key:
-                point.key = key
-                return
+        if isinstance(ask.request, EmitEvent):
+            self._reach(host, f"after event {ask.request.type!r} was appended")
+        elif ask.request is None and self._effect is not None:
+            self._reach(host, f"before effect {self._effect!r}")
 
     def executed(self, execution: Execution) -> None:
         for request, answer in zip(execution.requests, execution.answers, strict=True):
             if isinstance(request, RecordEffect) and isinstance(answer, Succeeded):
                 if not self.crashed:
                     self._seen.before_crash.add(request.key)
-                self._reach(execution.sender, _Point("after effect {} was recorded", request.key))
+                self._reach(execution.sender, f"after effect {request.key!r} was recorded")
 
     def ended(self, host: Host, job: Job, outcome: Outcome | None) -> None:
-        self._reach(host, _Point("after it returned and before that was recorded"))
+        self._reach(host, "after it returned and before that was recorded")
 
 
-def _run(handler: Handler, payload: Any, store: str, within: float, at: int | None) -> _Seen:
+def _run(handler: Handler, payload: Any, store: str | Make, within: float, at: int | None) -> _Seen:
     kind = _registered(App(), handler)
     seen = _Seen()
     with RehearsedWorld(store) as world:
@@ -165,11 +169,11 @@ def _run(handler: Handler, payload: Any, store: str, within: float, at: int | No
         crash.host = world.worker(kind.app, name="crashed", poll_interval=POLL)
         try:
             if at is not None:
-                world.run_until(lambda: crash.crashed, within, f"boundary {at}")
+                world.run_until(lambda: crash.crashed or _ended(world), within, f"boundary {at + 1}")
                 world.worker(kind.app, name="recovering", poll_interval=POLL)
             world.run_until(lambda: _ended(world), within, "the handler's end")
         except Stuck as stuck:
-            reached = ", ".join(seen.named()) or "none"
+            reached = _listed(seen.points)
             raise AssertionError(
                 f"the handler did not end: {stuck}; it reached the boundaries: {reached}"
             ) from stuck
@@ -179,7 +183,7 @@ def _run(handler: Handler, payload: Any, store: str, within: float, at: int | No
         (answer,) = world.execute(ReadEffects(PROCESS, limit=100_000))
         assert isinstance(answer, Succeeded)
         assert isinstance(answer.reply, EffectsRead)
-        seen.recorded = [effect.key for effect in answer.reply.effects]
+        seen.results = {(effect.key, effect.fingerprint): effect.result for effect in answer.reply.effects}
     return seen
 
 
@@ -204,6 +208,13 @@ def _registered(app: App, handler: Handler) -> _Registered:
 
 
 def _compare(whole: _Seen, struck: _Seen, at: int) -> None:
+    came_by = struck.points[: at + 1]
+    if came_by != whole.points[: at + 1]:
+        raise AssertionError(
+            f"before any crash the handler came by the boundaries {_listed(came_by)}, and in a run before by "
+            f"{_listed(whole.points[: at + 1])}: its way may depend on its payload and on what its effects return, "
+            "and on nothing else"
+        )
     where = f"a crash {whole.points[at]} (boundary {at + 1} of {len(whole.points)})"
     if struck.outcome != whole.outcome:
         raise AssertionError(
@@ -219,13 +230,17 @@ def _compare(whole: _Seen, struck: _Seen, at: int) -> None:
             )
     if struck.recorded != whole.recorded:
         raise AssertionError(
-            f"after {where} the effects {_listed(struck.recorded)} were recorded, and without a crash "
-            f"{_listed(whole.recorded)}: a key that is new on every attempt makes its effect run again"
+            f"after {where} the effects {_quoted(struck.recorded)} were recorded, and without a crash "
+            f"{_quoted(whole.recorded)}: a key that is new on every attempt makes its effect run again"
         )
 
 
-def _listed(keys: list[str]) -> str:
-    return ", ".join(map(repr, keys)) or "none"
+def _listed(points: list[str]) -> str:
+    return ", ".join(points) or "none"
+
+
+def _quoted(keys: list[str]) -> str:
+    return _listed([repr(key) for key in keys])
 
 
 def _shown(outcome: Outcome) -> str:

@@ -10,7 +10,7 @@ from tenure.client import Handle
 from tenure.process import Outcome, Record
 from tenure_driver import Job
 from tenure_driver.blocking import BlockingHandle
-from tenure_testing.playing import Host, Observer, World
+from tenure_testing.playing import Host, Make, Observer, World
 from tenure_testing.playing.world import BEGIN, SECOND
 from tenure_testing.rehearsing.foreign import ForeignAwait, foreign
 
@@ -39,28 +39,15 @@ class RehearsedWorld(World):
     by their handle or id, workers by what `worker` returned or by name.
     """
 
-    def __init__(self, store: str = "memory:", seed: int = 0) -> None:
+    def __init__(self, store: str | Make = "memory:", seed: int = 0) -> None:
         super().__init__(store, seed)
         self.starts: list[Start] = []
-        self._foreign: ForeignAwait | None = None
         self.observers.append(_Starts(self))
 
     @property
     def elapsed(self) -> float:
         """Seconds since the world began."""
         return (self.now - BEGIN) / SECOND
-
-    def step(self) -> bool:
-        """As `World.step`. Raises ForeignAwait where a handler awaited something that is not there."""
-        more = super().step()
-        if self._foreign is not None:
-            error, self._foreign = self._foreign, None
-            raise error
-        return more
-
-    def awaited(self, error: ForeignAwait) -> None:
-        """Have the next step raise it: what is raised inside a handler is the handler's own."""
-        self._foreign = error
 
     # --- asserting ------------------------------------------------------------------------------------------------
 
@@ -150,4 +137,4 @@ class _Starts(Observer):
     def ended(self, host: Host, job: Job, outcome: Outcome | None) -> None:
         said = foreign(outcome)
         if said:
-            self._world.awaited(ForeignAwait(job.ctx.id, said))
+            self._world.raises(ForeignAwait(job.ctx.id, said))
