@@ -40,6 +40,7 @@ from tenure_testing.crashing.worker_points import (
 )
 from tenure_testing.crashing.worker_scenes import SCENES
 from tenure_testing.playing import Observer
+from tenure_testing.playing.host import Life
 
 LISTED = Path(__file__).with_name("worker_points.txt")
 SCENE = {scene.name: scene for scene in SCENES}
@@ -158,6 +159,14 @@ def the_journal_is_not_read(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Context, "_recorded", nothing)
 
 
+def no_handler_is_cancelled(patch: pytest.MonkeyPatch) -> None:
+    """A handler that was told to stop goes on: that is seen inside of it, and must not become its own failure."""
+
+    def nothing(self: Life, token: int) -> None: ...
+
+    patch.setattr(Life, "cancel", nothing)
+
+
 @pytest.mark.parametrize(
     ("bug", "scene", "law"),
     [
@@ -165,6 +174,7 @@ def the_journal_is_not_read(patch: pytest.MonkeyPatch) -> None:
         (doubt_is_a_loss, "a plain handler", "S18"),
         (stale_writes_count, "the worker becomes a zombie", "S4"),
         (the_journal_is_not_read, "a plain handler", "delivery"),
+        (no_handler_is_cancelled, "a process is cancelled while it runs", "S14"),
     ],
 )
 def test_a_bug_is_found_and_its_property_named(

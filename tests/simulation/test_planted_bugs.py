@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from attrs import evolve
+
+from tenure.context import Context
+from tenure_driver import Job
+from tenure_testing.playing.host import Life
+from tenure_testing.simulating import planned, run
 
 ROOT = Path(__file__).parents[2]
 SEEDS = "20"
@@ -49,3 +57,43 @@ def test_few_seeds_find_a_planted_bug_and_name_its_property(
     )
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout.split(" ")[0] == named, f"{words}: {ran.stdout or 'no seed found it'}"
+
+
+# --- on the handler's side: what is seen inside a handler must not become the handler's own failure -----------------
+
+
+def the_journal_is_not_read(patch: pytest.MonkeyPatch) -> None:
+    async def nothing(self: Context) -> dict[str, Any]:
+        return {}
+
+    patch.setattr(Context, "_recorded", nothing)
+
+
+def no_handler_is_cancelled(patch: pytest.MonkeyPatch) -> None:
+    def nothing(self: Life, token: int) -> None: ...
+
+    patch.setattr(Life, "cancel", nothing)
+
+
+def a_handler_starts_whatever_was_said_meanwhile(patch: pytest.MonkeyPatch) -> None:
+    async def always(self: Job) -> bool:
+        return True
+
+    patch.setattr(Job, "may_start", always)
+
+
+@pytest.mark.parametrize(
+    ("bug", "faults", "named"),
+    [
+        (the_journal_is_not_read, "crash", {"delivery"}),
+        (no_handler_is_cancelled, "cancel,drain", {"S14"}),
+        (a_handler_starts_whatever_was_said_meanwhile, "suspend,blocks,stalls", {"S12", "S13"}),
+    ],
+)
+def test_a_bug_on_the_handlers_side_is_found_and_its_property_named(
+    bug: Callable[[pytest.MonkeyPatch], None], faults: str, named: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bug(monkeypatch)
+    plans = [evolve(planned(seed, "memory"), faults=faults.split(","), rate=0.25) for seed in range(12)]
+    verdicts = [run(evolve(plan, processes=12, workers=3)) for plan in plans]
+    assert {verdict.broken for verdict in verdicts if not verdict.ok} & named

@@ -254,8 +254,6 @@ def play(scene: Scene, watch: Watch, blow: Blow | None, url: str) -> Ended:
             breach = judged.number, judged.what
         except Stuck as stuck:
             breach = "L9", str(stuck)
-        if stage.wrong:
-            breach = stage.wrong[0].number, stage.wrong[0].what
         claims = {row.id: row.claims for row in world.store.records()}
         return Ended(outcomes(world), claims, tuple(watch.seen), breach)
 

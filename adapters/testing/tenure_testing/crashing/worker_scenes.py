@@ -14,7 +14,6 @@ from tenure.requests import ClaimNext, Complete, Request
 from tenure_driver.blocking import BlockingContext, BlockingHandle
 from tenure_testing.playing import FAIR, NO_ANSWER, Fate, Host, Weather, World, pass_time, sleep
 from tenure_testing.simulating.judge import Judge
-from tenure_testing.simulating.rows import Violation
 
 Made = Callable[[str, int, str], None]
 """Called with process, token and key when an effect's own code runs."""
@@ -43,22 +42,15 @@ class Fair(Weather):
 
 @define
 class Stage:
-    """Where a scene is played. `employed` is told who will be struck; `wrong` is what a handler was seen to do."""
+    """Where a scene is played. `employed` is told who will be struck."""
 
     world: World
     judge: Judge
     employed: Callable[[Host], None]
     app: tenure.App = field(init=False)
-    wrong: list[Violation] = field(factory=list[Violation], init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.app = application(self._made)
-
-    def _made(self, process: str, token: int, key: str) -> None:
-        try:
-            self.judge.made(process, token, key)
-        except Violation as violation:  # raised here it would be the handler's failure
-            self.wrong.append(violation)
+        self.app = application(self.judge.made)
 
     def employ(self) -> Host:
         """The worker that will be struck."""

@@ -131,13 +131,11 @@ class Life:
 
     def asking(self, ask: Ask) -> None:
         """Tell the observers."""
-        for observer in self.host.world.observers:
-            observer.asking(self.host, ask)
+        self.host.world.observed(lambda observer: observer.asking(self.host, ask))
 
     def replied(self, ask: Ask) -> None:
         """Tell the observers."""
-        for observer in self.host.world.observers:
-            observer.replied(self.host, ask)
+        self.host.world.observed(lambda observer: observer.replied(self.host, ask))
 
     # --- what `tenure_driver.Loop` asks for -----------------------------------------------------------------------
 
@@ -185,8 +183,7 @@ class Life:
         kind = job.run.kind
 
         def handler(*args: Any) -> Any:
-            for observer in self.host.world.observers:
-                observer.started(self.host, job)
+            self.host.world.observed(lambda observer: observer.started(self.host, job))
             if not self.over:
                 return kind.handler(*args)
             strand = current()
@@ -218,8 +215,7 @@ class Life:
         finally:
             self._running.pop(job.token, None)
             if not self.over:
-                for observer in self.host.world.observers:
-                    observer.ended(self.host, job, outcome)
+                self.host.world.observed(lambda observer: observer.ended(self.host, job, outcome))
             if not self.over:
                 self.runner.returned(job.token, outcome)
 

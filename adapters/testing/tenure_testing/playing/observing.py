@@ -1,5 +1,5 @@
 """What can be seen of a world. Each method is also a place where an observer may make something happen: crash the
-worker, say, right between the commit and the answer."""
+worker, say, right between the commit and the answer. What a method raises, the world's step raises."""
 
 from __future__ import annotations
 

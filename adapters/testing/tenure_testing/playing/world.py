@@ -82,6 +82,7 @@ class World(Faults):
         self._graves: list[Life] = []
         self._inside = False
         self._still = 0
+        self._seen: Exception | None = None
         self._visitor: Host | None = None
         self._steps_of_the_dead = 0
 
@@ -158,7 +159,7 @@ class World(Faults):
         self.call(self.now + round(seconds * SECOND), what)
 
     def step(self) -> bool:
-        """The next event; False where there is none."""
+        """The next event; False where there is none. Raises what `raises` was told meanwhile."""
         if not self._queue:
             return False
         at, _, life, what = heappop(self._queue)
@@ -178,7 +179,22 @@ class World(Faults):
                 f"{SPIN:,} events at one instant: somebody does the same again and again without waiting"
             )
         what()
+        if self._seen is not None:
+            error, self._seen = self._seen, None
+            raise error
         return True
+
+    def raises(self, error: Exception) -> None:
+        """Have the step that is being made raise the first of these: raised inside a handler, it is the handler's."""
+        self._seen = self._seen or error
+
+    def observed(self, tell: Callable[[Observer], object]) -> None:
+        """Tell each observer, from inside a handler or its task: what one raises is raised by the step."""
+        for observer in self.observers:
+            try:
+                tell(observer)
+            except Exception as error:
+                self.raises(error)
 
     def run_for(self, seconds: float) -> None:
         """Let so much time pass."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, assert_never
 
 from attrs import frozen
 
 from tenure.client import Handle
-from tenure.process import Outcome, Record
+from tenure.process import Cancelled, Failure, Outcome, Record, Success
 from tenure_driver import Job
 from tenure_driver.blocking import BlockingHandle
 from tenure_testing.playing import Host, Make, Observer, World
@@ -59,6 +59,22 @@ class RehearsedWorld(World):
             listed = "; ".join(map(str, starts)) or "no start"
             raise AssertionError(f"process {name!r} was started {len(starts)} times, not {times}: {listed}")
 
+    def assert_succeeded(self, process: Named) -> None:
+        """Fail unless the process has ended as a success; a failure is told with its class, code and message."""
+        row = self._row(process)
+        match row.outcome:
+            case Success():
+                return
+            case Failure() as failed:
+                said = f"failed: {failed.failure_class} ({failed.code}): {failed.message}"
+            case Cancelled() as cancelled:
+                said = f"was cancelled: {cancelled.reason!r}"
+            case None:
+                said = "has not ended"
+            case _:
+                assert_never(row.outcome)
+        raise AssertionError(f"process {row.id!r} {said}")
+
     # --- workers --------------------------------------------------------------------------------------------------
 
     def pause_worker(self, worker: Host | str | None = None, seconds: float = 60.0) -> Host:
@@ -78,24 +94,37 @@ class RehearsedWorld(World):
 
     def steal(self, process: Named, *, wakes_after: float = 1.0) -> Host:
         """Have another worker take the lease over: the holder stands still until it has expired, and wakes
-        `wakes_after` seconds later, as a zombie that does not know. The thief is returned, with the process claimed."""
-        holder, row = self.holder(process), self._row(process)
-        assert holder.app is not None, "who holds a process has an application"
+        `wakes_after` seconds later, as a zombie that does not know. Another worker is started where none runs that can
+        claim the process. The one that has it now is returned. Raises AssertionError where nobody took it over."""
+        robbed, row = self.holder(process), self._row(process)
+        others = [host for host in self.hosts if host is not robbed and self._can_claim(host, row)]
+        thieves = others or [self._twin(robbed)]
+        poll = max(host.options.poll_interval for host in thieves)
         left = max(0, row.expires_at - self.store_clock()) / 1_000
-        holder.pause(left + holder.options.poll_interval * 2 + wakes_after)
-        thief = self.worker(
-            holder.app,
-            name=THIEF,
-            timings=holder.options.timings,
-            poll_interval=holder.options.poll_interval,
-            profile=holder.options.profile,
-        )
+        robbed.pause(left + poll * 2 + wakes_after)
 
         def stolen() -> bool:
             return self._row(process).token != row.token
 
-        self.run_until(stolen, left + holder.options.poll_interval * 4, f"a take-over of {row.id!r}")
-        return thief
+        self.run_until(stolen, left + poll * 2 + wakes_after, f"a take-over of {row.id!r}")
+        return self.holder(process)
+
+    def _twin(self, robbed: Host) -> Host:
+        """A worker like that one."""
+        assert robbed.app is not None, "who holds a process has an application"
+        options = robbed.options
+        return self.worker(
+            robbed.app,
+            name=THIEF,
+            timings=options.timings,
+            poll_interval=options.poll_interval,
+            profile=options.profile,
+        )
+
+    def _can_claim(self, host: Host, row: Record) -> bool:
+        """Whether the worker handles such a process, is awake, reaches the store and has a place for one more."""
+        away = max(host.asleep_until, host.cut_there_until, host.cut_back_until) > self.now
+        return handles(host, row) and not away and host.running < host.options.max_running
 
     def _worker(self, wanted: Host | str | None) -> Host:
         if isinstance(wanted, Host):
@@ -116,6 +145,18 @@ class RehearsedWorld(World):
             if row.id == name:
                 return row
         raise AssertionError(f"there is no process {name!r} in this world")
+
+
+def handles(host: Host, row: Record) -> bool:
+    """Whether it is a worker that runs, and whose kinds and profile the process asks for."""
+    profile = row.registration.provenance.host_profile_id
+    return (
+        host.alive
+        and not host.finished
+        and host.app is not None
+        and row.registration.kind in host.app.kinds
+        and profile in ("", host.options.profile)
+    )
 
 
 Named = BlockingHandle[Any] | Handle[Any] | str

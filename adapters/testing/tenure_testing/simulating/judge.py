@@ -275,7 +275,14 @@ class Judge(Observer):
             )
 
     def made(self, process: str, token: int, key: str) -> None:
-        """A handler makes an effect. What was recorded before its claim must not be made again."""
+        """A handler makes an effect. It is called by the handler, whose failure nothing of this may become."""
+        try:
+            self._made(process, token, key)
+        except Violation as violation:
+            self._world.raises(violation)
+
+    def _made(self, process: str, token: int, key: str) -> None:
+        """What was recorded before its claim must not be made again."""
         held, recorded = self.rows.granted.get(token), self.rows.effects.get((process, key))
         if held is None or held.process != process:
             raise Violation("S12", f"{process} makes {key} under {token}, which was not granted for it")
