@@ -157,6 +157,30 @@ def _answers_what_it_did_not_change(shipped: Any) -> object:
     return claim
 
 
+def _waits_for_no_takeover(shipped: object) -> object:
+    def takeover_wait(k: int, limits: Limits) -> int:
+        return 0
+
+    return takeover_wait
+
+
+def _waits_beyond_its_cap(shipped: Any) -> object:
+    def takeover_wait(k: int, limits: Limits) -> int:
+        return 2 * int(shipped(k, limits))
+
+    return takeover_wait
+
+
+def _is_ready_at_once(shipped: Any) -> object:
+    """The delay of a release is kept in the row, and no claim looks at it."""
+
+    def free_at(record: Record, limits: Limits) -> StoreTime:
+        free: StoreTime = shipped(record, limits)
+        return free if record.held else StoreTime(0)
+
+    return free_at
+
+
 def _lives_through_its_expiry(shipped: object) -> object:
     def live(record: Record, now: StoreTime) -> bool:
         return record.held and now <= record.expires_at
@@ -225,6 +249,8 @@ BUGS: list[tuple[str, str, Configuration, Patch]] = [
     ("S2", "K19: a release takes the token back", ROWS, deciding(Release, writing(token=0))),
     ("S2", "a renewal draws a new token", ROWS, deciding(Renew, writing(token=NEXT))),
     ("S3", "a claim over a live lease", ROWS, setting(model, "refuse_claim", _held_is_free)),
+    ("S3", "a second take-over without its wait", ROWS, setting(claims, "takeover_wait", _waits_for_no_takeover)),
+    ("S3", "a claim before the row is ready", ROWS, setting(claims, "free_at", _is_ready_at_once)),
     ("S4", "K1, K23: a complete is not fenced", ROWS, deciding(Complete, unfenced)),
     ("S4", "an effect is not fenced", EFFECTS, deciding(RecordEffect, unfenced)),
     ("S5", "an expired lease is renewed", ROWS, deciding(Renew, unseen(expires_at=CLOCK + 1))),
@@ -253,6 +279,8 @@ BUGS: list[tuple[str, str, Configuration, Patch]] = [
     ("S19", "K12: a row that it did not change", ROWS, setting(model, "_claim", _answers_what_it_did_not_change)),
     ("S20", "a take-over is not counted", ROWS, setting(model, "grant", _counts_nothing)),
     ("L3", "K22: one failed renewal", ROWS, entering(t.Running, t.CallUnknown, each(attempt_rules.fenced))),
+    ("CONTRACT 4", "a wait beyond its cap", ROWS, setting(claims, "takeover_wait", _waits_beyond_its_cap)),
+    ("CONTRACT 4", "a release delay that is ignored", ROWS, deciding(Release, writing(ready_at=CLOCK))),
     ("version", "a change without a version", CANCEL, deciding(RequestCancel, writing(version=0))),
 ]  # fmt: skip
 """The first property that is reported; the bug; where it is found, and the patch."""

@@ -14,6 +14,7 @@ from attrs import field, frozen
 from tenure import claims
 from tenure.canonical import canonical
 from tenure.instants import StoreTime
+from tenure.limits import Limits
 from tenure.model import Snapshot
 from tenure.process import Cancelled, EndedBy, Failure, Outcome, Record, Success
 from tenure.replies import (
@@ -126,13 +127,34 @@ def token_grows_by_claims_only(of: Transition) -> bool:
 
 
 def claims_what_is_free(of: Transition) -> bool:
-    """S3; and who may claim it by its name may find it by ClaimNext."""
+    """S3, and no sooner than CONTRACT §4 lets it; and who may claim it by its name may find it by ClaimNext."""
     if not isinstance(of.asked, Claim) or of.before is None:
         return not of.grants
     last = max((claim.n for claim, _ in of.pair.before.claims), default=0)
+    free = not (of.ended or of.live) and _may_be_claimed_at(of.before, of.pair.before.limits) <= NOW
     listed = claims.claimable(of.before, ClaimFilter("", ("kind",)), NOW, of.pair.before.limits)
-    free = not (of.ended or of.live) and of.asked.claim.n > last
-    return (free or not of.grants) and of.grants == (listed and of.asked.claim.n > last)
+    return (free or not (of.grants or listed)) and of.grants == (listed and of.asked.claim.n > last)
+
+
+def claims_what_is_due(of: Transition) -> bool:
+    """CONTRACT §4: no claim waits longer than that. Whether a lease lives at its very expiry is a matter of S5."""
+    if not isinstance(of.asked, Claim) or of.before is None or of.ended or of.live:
+        return True
+    if of.before.held and of.before.expires_at == NOW:
+        return True
+    late = isinstance(of.answer, Refused) and of.answer.reason is Reason.NOT_READY
+    return not late or _may_be_claimed_at(of.before, of.pair.before.limits) > NOW
+
+
+def _may_be_claimed_at(row: Record, limits: Limits) -> int:
+    """CONTRACT §4, in ms: a row that nobody holds when it is ready; one whose holder was lost at its expiry for the
+    first time, and each further time in a row after a wait twice as long as the one before, up to the cap."""
+    if not row.held:
+        return row.ready_at
+    waits = [0, limits.takeover_wait]
+    while len(waits) <= row.lost:
+        waits.append(waits[-1] * 2)
+    return row.expires_at + min(waits[row.lost], limits.takeover_cap)
 
 
 def answers_what_it_changed(of: Transition) -> bool:
@@ -176,6 +198,13 @@ def renews_its_own_and_never_shortens(of: Transition) -> bool:
     if not isinstance(of.asked, Renew) or of.row is None or of.before is None:
         return True
     return not of.stale and of.row.expires_at >= of.before.expires_at
+
+
+def gives_back_as_asked(of: Transition) -> bool:
+    """CONTRACT §4: a process that was given back may be claimed after the delay that the release asks for."""
+    if not isinstance(of.asked, Release) or not of.changes or of.row is None or of.row.outcome is not None:
+        return True
+    return not of.row.held and of.row.ready_at == NOW + of.asked.delay
 
 
 # --- S6, S7, S11, S16, S17: the end -------------------------------------------------------------------------------
@@ -319,6 +348,8 @@ PROPERTIES: tuple[tuple[str, Callable[[Transition], bool]], ...] = (
     ("S10", replays_change_nothing),
     ("S10", first_writer_wins),
     ("S20", counts),
+    ("CONTRACT 4", claims_what_is_due),
+    ("CONTRACT 4", gives_back_as_asked),
     ("version", versions_grow),
 )
 
