@@ -70,6 +70,66 @@ def test_who_is_robbed_wakes_as_a_zombie_and_its_write_is_refused(tenure_world: 
         tenure_world.holder("p")
 
 
+def test_another_worker_takes_what_is_stolen_and_is_told(tenure_world: RehearsedWorld) -> None:
+    app = app_of(an_hour)
+    one = tenure_world.worker(app, name="one")
+    tenure_world.client.start(app.kind("job"), id="p")
+    tenure_world.run_for(10)
+    other = tenure_world.worker(app, name="other", poll_interval=20)
+    assert tenure_world.steal("p") is other is tenure_world.holder("p")
+    assert tenure_world.client.get("p").claims == 2
+    tenure_world.run_for(60)
+    assert tenure_world.steal("p") is one, "it is awake again"
+    assert {host.name for host in tenure_world.hosts} == {"one", "other", "test"}
+
+
+@pytest.mark.parametrize("cannot", ["asleep", "full", "cut off", "of another kind", "drained", "crashed"])
+def test_a_thief_is_started_where_nobody_else_can_claim(tenure_world: RehearsedWorld, cannot: str) -> None:
+    app = app_of(an_hour)
+    tenure_world.worker(app, name="robbed", profile="eu")
+    tenure_world.client.start(app.kind("job"), id="p", profile="eu")
+    tenure_world.run_for(10)
+    other = tenure_world.worker(
+        tenure.App() if cannot == "of another kind" else app, name="other", max_running=1, profile="eu"
+    )
+    if cannot == "asleep":
+        other.pause(3_600)
+    elif cannot == "full":
+        tenure_world.pause_worker("robbed", 5)
+        tenure_world.client.start(app.kind("job"), id="q", profile="eu")
+        tenure_world.run_for(5)
+        assert tenure_world.holder("q") is other
+    elif cannot == "cut off":
+        other.cut(3_600)
+    elif cannot == "drained":
+        other.drain()
+        tenure_world.run_for(1)
+    elif cannot == "crashed":
+        other.crash()
+    assert tenure_world.steal("p").name == "thief"
+
+
+def test_a_success_is_a_success_and_nothing_else_is(tenure_world: RehearsedWorld) -> None:
+    async def fails(ctx: tenure.Context) -> None:
+        assert 1 + 1 == 3, "arithmetic"
+
+    app = app_of(an_hour)
+    app.process("bad")(fails)
+    tenure_world.worker(app)
+    good = tenure_world.client.start(app.kind("job"), id="good")
+    bad = tenure_world.client.start("bad", id="bad")
+    cancelled = tenure_world.client.start("job", id="cancelled")
+    with pytest.raises(AssertionError, match="process 'good' has not ended"):
+        tenure_world.assert_succeeded(good)
+    cancelled.cancel("no longer wanted")
+    tenure_world.run_until_idle()
+    tenure_world.assert_succeeded("good")
+    with pytest.raises(AssertionError, match=r"process 'bad' failed: AssertionError \(raised\): arithmetic"):
+        tenure_world.assert_succeeded(bad)
+    with pytest.raises(AssertionError, match="process 'cancelled' was cancelled: 'no longer wanted'"):
+        tenure_world.assert_succeeded(cancelled)
+
+
 def test_a_worker_that_stands_still_longer_than_its_lease_loses_it(tenure_world: RehearsedWorld) -> None:
     app = app_of(an_hour)
     one = tenure_world.worker(app)
