@@ -285,6 +285,32 @@ def sqlite_skips_an_event(patch: Patch) -> None:
     patch.setattr(scans, "events", lambda link, record, after, limit: right(link, record, after + 1, limit))
 
 
+def sqlite_claims(patch: Patch, wanted: Callable[[Any], Any], order: Callable[[Any], Any]) -> None:
+    """ClaimNext as SQLite would grant it if it took the filter and its places for these."""
+    right = SqliteTables.candidates
+
+    def bug(self: SqliteTables, of: Any, limit: int, clock: StoreTime) -> Any:
+        return sorted(right(self, wanted(of), 100, clock), key=order)[:limit]
+
+    patch.setattr(SqliteTables, "candidates", bug)
+
+
+def sqlite_claims_any_kind(patch: Patch) -> None:
+    """The scan leaves the kind out."""
+    sqlite_claims(patch, lambda of: evolve(of, kinds=("k", "j")), lambda row: (row.ready_at, row.seq))
+
+
+def sqlite_claims_in_order_of_registration(patch: Patch) -> None:
+    """The scan leaves `ready_at` out of its order."""
+    sqlite_claims(patch, lambda of: of, lambda row: row.seq)
+
+
+def the_claimed_are_not_in_order(patch: Patch) -> None:
+    """In the law itself: the last of the registered goes first."""
+    right = model._Draft.candidates
+    patch.setattr(model._Draft, "candidates", lambda self, *given: tuple(reversed(right(self, *given))))
+
+
 class TheModelAlone(RegistryMachine):
     """What breaks the law itself is found without any store."""
 
@@ -319,6 +345,7 @@ BUGS = [
     Bug(a_claim_answers_a_row_that_it_did_not_get, "S19"),
     Bug(a_release_is_a_take_over, "S20"),
     Bug(a_row_is_claimed_before_its_time, "L1"),
+    Bug(the_claimed_are_not_in_order, "L1"),
     Bug(a_version_is_used_twice, "S23"),
     Bug(a_healthy_holder_is_fenced, "L3"),
     Bug(a_row_goes_back_in_time, "C1"),
@@ -329,6 +356,8 @@ BUGS = [
     Bug(sqlite_forgets_a_flag, "S16", AllInStep),
     Bug(k6_in_sqlite, "S1", AllInStep),
     Bug(sqlite_skips_an_event, "S1", AllInStep),
+    Bug(sqlite_claims_any_kind, "L1", AllInStep),
+    Bug(sqlite_claims_in_order_of_registration, "L1", AllInStep),
 ]
 
 

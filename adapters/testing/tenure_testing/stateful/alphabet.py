@@ -134,6 +134,7 @@ class Alphabet:
     """The letters by their use, for registries with these limits. `deltas`: by how many ms the store's clock moves."""
 
     beginning: Sequence[Request]
+    backlog: Sequence[Request]
     plain: Sequence[Request]
     odd: Sequence[Request]
     plain_claims: Sequence[Claiming]
@@ -189,8 +190,14 @@ def alphabet(limits: Limits) -> Alphabet:
     steps = (1, 1, 1, 0, -1)
     return Alphabet(
         beginning=[Register(_simple(each)) for each in NAMES[:2]],
+        backlog=[
+            Register(_simple(NAMES[0]), half),
+            Register(_other(NAMES[1])),
+            Register(_simple(NAMES[2])),
+        ],
         plain=[
             *(Register(_simple(each), delay) for each, delay in product(NAMES, (0, wait * 3 // 2, long * 5))),
+            *(Register(_other(each), delay) for each, delay in product(NAMES[1:], (0, half))),
             Register(Registration(OUTSIDE, External())),
         ],
         odd=[
@@ -198,7 +205,9 @@ def alphabet(limits: Limits) -> Alphabet:
             for each in (*NAMES, "", " ", name, LONE)
             for rest in _shapes(large)
         ],
-        plain_claims=[Claiming(*each) for each in product(OWNERS, (1,), leases, (3, 1), [here])],
+        plain_claims=[
+            Claiming(*each) for each in product(OWNERS, (1,), leases, (3, 1), (here, filters[2], filters[3]))
+        ],
         claims=[
             *(Claiming(*each) for each in product(OWNERS, steps, leases, (1, 3), filters)),
             *(Claiming(each, 1, long, 1, here) for each in (LONE, "", name)),
@@ -252,6 +261,11 @@ def alphabet(limits: Limits) -> Alphabet:
 
 def _simple(process_id: str) -> Registration:
     return Registration(process_id, Work("k"), ("t",))
+
+
+def _other(process_id: str) -> Registration:
+    """Of another kind: whoever wants kind `k` alone must pass it by."""
+    return Registration(process_id, Work("j"), ("t",))
 
 
 def _shapes(large: Json) -> list[tuple[Work | External, tuple[str, ...], Provenance]]:

@@ -16,7 +16,7 @@ from tenure.instants import StoreTime
 from tenure.limits import Limits
 from tenure.model import Snapshot, apply
 from tenure.process import Effect, Event, Record, terminal_event
-from tenure.replies import Answer, EffectsRead, EventsRead, Listed, Refused, Succeeded
+from tenure.replies import Answer, Claimed, EffectsRead, EventsRead, Listed, Refused, Succeeded
 from tenure.requests import (
     List,
     ReadCancels,
@@ -40,7 +40,7 @@ class Lockstep:
 
     `owners`: the incarnations whose cancellations are compared. `strict`: the stores also agree with each other about
     what the contract leaves open, the fence log and the cursor of the feed. `tally` counts each kind of request with
-    each kind of answer.
+    each kind of answer, and the claims that granted several rows.
     """
 
     stores: dict[str, ProcessRegistry]
@@ -75,6 +75,8 @@ class Lockstep:
                 self.judge.remember(request, answer, self._seen(self.model), clock)
             answers.append(answer)
             self.tally[f"{type(request).__name__}: {_word(answer)}"] += 1
+            if _grants(answer) > 1:
+                self.tally[f"{type(request).__name__}: several rows"] += 1
         self._last = (requests[0], answers[0], begun) if len(requests) == 1 else None
         for name, store in self.stores.items():
             self._compare(name, requests, answers, list(store.execute(requests)))
@@ -196,6 +198,11 @@ def read_content(store: ProcessRegistry) -> Content:
 
 def _word(answer: Answer) -> str:
     return answer.reason.name if isinstance(answer, Refused) else type(answer).__name__
+
+
+def _grants(answer: Answer) -> int:
+    reply = answer.reply if isinstance(answer, Succeeded) else None
+    return len(reply.grants) if isinstance(reply, Claimed) else 0
 
 
 def _first_unlike(requests: Sequence[Request], told: Sequence[Answer], wanted: Sequence[Answer]) -> str:

@@ -33,6 +33,7 @@ from hypothesis.stateful import (
     rule,
 )
 
+from tenure.instants import StoreTime
 from tenure.limits import Limits
 from tenure.process import ClaimId, Fence
 from tenure.replies import Answer, Claimed, Succeeded
@@ -126,12 +127,22 @@ class RegistryMachine(RuleBasedStateMachine):
     @rule()
     def start_over(self) -> None:
         """What ended is pruned, and registered anew under its id: a row like it, which is another (S2, K20)."""
-        self.clock.now += LETTERS.deltas[-2]
-        self._one(LETTERS.prunes[1])
-        self.lockstep.ask(*LETTERS.beginning)
+        self._pruned_and_registered(LETTERS.beginning)
 
     @rule(target=granted, act=drawn(LETTERS.single_claims))
     def claim_one(self, act: Claiming) -> MultipleResults[Granted]:
+        return self._claim(act)
+
+    @rule(target=granted, act=drawn(LETTERS.plain_claims))
+    def claim_next(self, act: Claiming) -> MultipleResults[Granted]:
+        """Of whatever is claimable, a new claim: alone, so that a store which chooses otherwise is judged by that."""
+        return self._claim(act)
+
+    @rule(target=granted, act=drawn(LETTERS.plain_claims))
+    def claim_a_backlog(self, act: Claiming) -> MultipleResults[Granted]:
+        """Of several rows at once, which became ready in another order than that of their registration."""
+        self._pruned_and_registered(LETTERS.backlog)
+        self.clock.now += LETTERS.deltas[2]
         return self._claim(act)
 
     @rule(target=asked, of=st.sampled_from(NAMES), write=drawn(LETTERS.writes))
@@ -197,8 +208,12 @@ class RegistryMachine(RuleBasedStateMachine):
     @rule(before=st.sampled_from((0, 0, 1)))
     def wait_for_an_expiry(self, before: int) -> None:
         """The clock moves to the very moment at which the next lease ends, or to just before it (K18)."""
-        ends = [row.expires_at for row in self.lockstep.model.records if row.held]
-        self.clock.now = min((end for end in ends if end > self.clock.now), default=self.clock.now) - before
+        self._at_an_expiry(before)
+
+    @rule(target=asked, before=st.sampled_from((0, 0, 1)), write=drawn(LETTERS.writes))
+    def write_at_an_expiry(self, before: int, write: FencedRequest) -> Request:
+        """And its holder writes in that moment."""
+        return self._one(under(last_fence(self.lockstep.model, self._at_an_expiry(before)), write))
 
     @rule(acts=st.lists(drawn(LETTERS.acts), min_size=1, max_size=3))
     def break_a_batch(self, acts: list[Act]) -> None:
@@ -232,12 +247,24 @@ class RegistryMachine(RuleBasedStateMachine):
         self.lockstep.ask(request)
         return request
 
+    def _pruned_and_registered(self, rows: Sequence[Request]) -> None:
+        self.clock.now += LETTERS.deltas[-2]
+        self._one(LETTERS.prunes[1])
+        self.lockstep.ask(*rows)
+
     def _claim(self, act: Claiming) -> MultipleResults[Granted]:
         request = self._request(act, self.last)
         assert isinstance(request, ClaimNext | Claim)
         (answer,) = self.lockstep.ask(request)
         fences = _fences_in(answer)
         return multiple(Granted(request, fences)) if fences else multiple()
+
+    def _at_an_expiry(self, before: int) -> str:
+        """Whose lease ends next, or ended last, now that the clock is there."""
+        ends = {row.expires_at: row.id for row in self.lockstep.model.records if row.held}
+        end = min((end for end in ends if end > self.clock.now), default=max(ends, default=StoreTime(0)))
+        self.clock.now = max(self.clock.now, end - before)
+        return ends.get(end, NAMES[0])
 
     def _forgotten(self, owner: str) -> int:
         return self.lockstep.judge.forgotten.get(owner, 0)
