@@ -32,7 +32,9 @@ from tenure.requests import (
     Complete,
     EmitEvent,
     Get,
+    List,
     Prune,
+    ReadCancels,
     ReadEffects,
     ReadEndings,
     ReadEvents,
@@ -250,18 +252,40 @@ def test_pruning_removes_what_ended_long_ago_and_nothing_else(store: Store) -> N
     assert store.ask(ClaimNext(ClaimId("us", 1), TTL, 1, ClaimFilter("", ("k",)))) == Fenced()
 
 
-def test_refusals_and_endings_are_told(store: Store) -> None:
-    """S4, S23: the fence log keeps what was refused; whoever follows the endings misses none."""
-    store.register("a", "b")
-    fences = store.claim()
+def test_refusals_are_told(store: Store) -> None:
+    """CONTRACT §4: the fence log keeps what was refused."""
+    store.register("a")
     store.ask(Renew(Fence("a", ClaimId("zombie", 1), 1), TTL))
     (note,) = store.get(ReadFenceLog(10), FenceLogRead).notes
     assert note.owner == "zombie"
+
+
+def test_no_ending_is_missed(store: Store) -> None:
+    """CONTRACT §9: by whoever reads on from the last version that was told."""
+    store.register("a", "b")
     seen = 0
-    for name, fence in fences.items():
+    for name, fence in store.claim().items():
         store.ask(Complete(fence, Success()))
         ((seen, ended),) = store.get(ReadEndings(seen, 10), EndingsRead).endings
         assert ended == name
+
+
+@pytest.mark.parametrize(
+    "read",
+    [Get("p"), List(), ReadEvents("p"), ReadEffects("p"), ReadCancels("us")],
+    ids=lambda read: type(read).__name__,
+)
+def test_a_batch_reads_what_it_did(store: Store, read: Request) -> None:
+    """S23: the row, and every page that shows it, is as the requests before left it."""
+    store.register("p")
+    fence = store.claim()["p"]
+    did: list[Request] = [
+        EmitEvent(fence, "note", NULL, "key"),
+        RecordEffect(fence, "key", "f", NULL),
+        RequestCancel("p", "why"),
+    ]
+    answers = store.store.execute([*did, read])
+    assert answers[-1] == store.ask(read)
 
 
 def test_what_another_connection_changed_is_read_anew(tmp_path: Path) -> None:

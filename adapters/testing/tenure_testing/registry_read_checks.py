@@ -79,6 +79,7 @@ def _scenario(fence: Fence, other: Fence) -> list[Request]:
         Register(external("x")),
         CompleteExternal("x", "me", success()),
         CompleteExternal("x", "me", success()),
+        List(),
         RequestCancel("q"),
         ReadEndings(0),
         ReadEffects("p"),
@@ -99,7 +100,7 @@ def _two_claimed(world: World) -> tuple[Fence, Fence]:
 
 
 def a_batch_equals_its_requests_one_by_one(world: World) -> None:
-    """CONTRACT §5: each request is answered on its own and sees what those before it did."""
+    """CONTRACT §5, S23: each request is answered on its own and sees what those before it did."""
     other = world.another()
     try:
         expect(_two_claimed(world), _two_claimed(other))
