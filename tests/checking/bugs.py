@@ -279,7 +279,7 @@ BUGS: list[tuple[str, str, Configuration, Patch]] = [
     ("S19", "K12: a row that it did not change", ROWS, setting(model, "_claim", _answers_what_it_did_not_change)),
     ("S20", "a take-over is not counted", ROWS, setting(model, "grant", _counts_nothing)),
     ("L3", "K22: one failed renewal", ROWS, entering(t.Running, t.CallUnknown, each(attempt_rules.fenced))),
-    ("CONTRACT 4", "a wait beyond its cap", ROWS, setting(claims, "takeover_wait", _waits_beyond_its_cap)),
+    ("L1", "a wait beyond its cap", ROWS, setting(claims, "takeover_wait", _waits_beyond_its_cap)),
     ("CONTRACT 4", "a release delay that is ignored", ROWS, deciding(Release, writing(ready_at=CLOCK))),
     ("version", "a change without a version", CANCEL, deciding(RequestCancel, writing(version=0))),
 ]  # fmt: skip

@@ -30,6 +30,7 @@ from tenure.worker_types import (
 )
 from tenure_testing.checking import named
 from tenure_testing.checking.explorer import explore
+from tests.core.traces import rerun
 
 Patch = Callable[[pytest.MonkeyPatch], None]
 SHIPPED: dict[str, Any] = {**vars(worker)}
@@ -220,3 +221,16 @@ def test_a_counterexample_tells_the_way(monkeypatch: pytest.MonkeyPatch) -> None
     told = violation.lines()
     assert any("runs on without its lease" in line for line in told[:-1])
     assert "S12" in told[-1]
+    assert told[-1].endswith("in Driving leads to Driving, and to Send(ClaimNext)")
+
+
+def test_a_counterexample_that_no_trace_can_say_is_saved_as_comments(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its first line says so, and why; and the runner of traces reads the file and does nothing."""
+    with monkeypatch.context() as patched:
+        rule(worker, "_strayed", leaves_nobody_alone)(patched)
+        violation = explore(named("fleet with handlers that stray")).violation
+    assert violation is not None
+    saved = violation.as_trace()
+    assert saved.splitlines()[0].startswith("# A behaviour that broke S12; it cannot be replayed, because ")
+    assert "runs on without its lease" in saved
+    assert rerun(saved)[0] == saved

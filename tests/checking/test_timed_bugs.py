@@ -18,6 +18,7 @@ from tenure.values import changed
 from tenure.worker_types import Driving, WorkerStep
 from tenure_testing.checking import explore, named, timed
 from tenure_testing.checking.liveness import Forever
+from tests.core.traces import rerun
 
 Patch = Callable[[pytest.MonkeyPatch], None]
 
@@ -187,3 +188,15 @@ def test_a_run_that_never_keeps_a_promise_is_told_as_a_way_and_a_cycle(
     assert not any("cancel" in move.action.lower() for move in violation.cycle)
     assert violation.cycle[-1].note == violation.path[-1].note
     assert [line for line in violation.lines() if line.startswith("  * ")]
+
+
+def test_such_a_run_is_saved_as_comments_with_its_cycle(monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patched:
+        BLIND(patched)
+        violation = explore(named(CANCELLED)).violation
+    assert violation is not None
+    saved = violation.as_trace()
+    assert "it cannot be replayed, because" in saved.splitlines()[0]
+    assert "#   * A: its clock ticks" in saved
+    assert rerun(saved)[0] == saved
+    assert max(len(line) for line in violation.lines()) < 300

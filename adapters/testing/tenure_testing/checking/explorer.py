@@ -12,7 +12,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
-from attrs import frozen
+from attrs import field, frozen
 
 from tenure_testing.checking.saving import trace_of
 
@@ -50,6 +50,8 @@ class World(Protocol):
 
     seen: set[str]
     """The words of all transitions made so far; `Configuration.sometimes` are among them."""
+    unsaid: str
+    """Why the words of `tests/traces` cannot say what happens here; empty where they can."""
 
     @abstractmethod
     def start(self) -> State:
@@ -70,11 +72,13 @@ class World(Protocol):
 
 @frozen
 class Violation:
-    """What broke, and a shortest way to it; where the world can tell, the transition that broke it comes last."""
+    """What broke, and a shortest way to it; where the world can tell, the transition that broke it comes last.
+    `unsaid`: the world's."""
 
     properties: tuple[str, ...]
     said: str
     path: tuple[Move, ...]
+    unsaid: str = field(default="", kw_only=True)
 
     def lines(self) -> list[str]:
         """The counterexample, one line a transition."""
@@ -83,7 +87,7 @@ class Violation:
         return [*steps, f"    breaks {', '.join(self.properties)}: {self.said}"]
 
     def as_trace(self) -> str:
-        """The counterexample as a file of `tests/traces`, as far as its words can say it."""
+        """The counterexample as a file of `tests/traces`, as far as its words can say it; all of it as comments."""
         return trace_of(self)
 
 
@@ -137,11 +141,11 @@ def explore_world(
             try:
                 after = world.successors(state)
             except Broken as broken:
-                violation = Violation(broken.properties, broken.said, _told(world, state, parents))
+                violation = _violation(world, way_to(state, parents), broken.properties, broken.said)
                 break
             except Exception as error:  # the core has to answer whatever it is asked
                 said = f"raises {type(error).__name__}: {' '.join(str(error).split())}".rstrip(": ")
-                violation = Violation((ERROR,), said, _told(world, state, parents))
+                violation = _violation(world, way_to(state, parents), (ERROR,), said)
                 break
             transitions += len(after)
             for then in after:
@@ -155,8 +159,8 @@ def explore_world(
     return Explored(configuration, len(queue), transitions, depth, seen, violation)
 
 
-def _told(world: World, state: State, parents: dict[State, State]) -> tuple[Move, ...]:
-    return tuple(world.told(way_to(state, parents)))
+def _violation(world: World, path: Sequence[State], properties: tuple[str, ...], said: str) -> Violation:
+    return Violation(properties, said, tuple(world.told(path)), unsaid=world.unsaid)
 
 
 def way_to(state: State, parents: dict[State, State]) -> list[State]:

@@ -46,8 +46,18 @@ def judge_step(
     without the attempts that the step begins. `before` is None where the step is the first."""
     broken = dict(_broken(before, event, step, terms, slots))
     if broken:
-        raise Broken([*broken], f"{'; '.join(broken.values())}: {event} in {before} leads to {step}")
+        raise Broken([*broken], f"{'; '.join(broken.values())}: {_words(before, event, step)}")
     return set(_seen(before, event, step))
+
+
+def _words(before: WorkerState | None, event: WorkerEvent | None, step: WorkerStep) -> str:
+    """The step in a line."""
+    did = [
+        f"Send({type(said.request).__name__})" if isinstance(said, Send) else type(said).__name__
+        for said in step.commands
+    ]
+    begins = "its start" if event is None else f"{type(event).__name__} in {type(before).__name__}"
+    return f"{begins} leads to {type(step.state).__name__}, and to {', '.join(did) or 'nothing'}"
 
 
 def _broken(
@@ -229,11 +239,11 @@ def judge_store(
     if not isinstance(request, ClaimNext):
         named = _named(request)
         if not {*changes} <= {named}:
-            raise Broken(["S22"], f"{request} for {named} changes {changes}")
+            raise Broken(["S22"], f"{type(request).__name__} for {named} changes {changes}")
         if isinstance(request, ReadCancels):
             _judge_cancels(before, request, answer)
         if isinstance(request, Claim) and changes and _live(old[named], clock):
-            raise Broken(["S3"], f"{request} takes a process that is held")
+            raise Broken(["S3"], f"{type(request).__name__} takes a process that is held")
         return
     reply = answer.reply if isinstance(answer, Succeeded) else None
     granted = [grant.record.id for grant in reply.grants] if isinstance(reply, Claimed) else []
@@ -241,15 +251,21 @@ def judge_store(
     if request.claim.n <= last:
         again = [name for name, row in old.items() if _live(row, clock) and row.claim == request.claim]
         if changes or (request.claim.n == last and granted != again):
-            raise Broken(["S10"], f"{request}, repeated, changes {changes} and grants {granted}")
+            raise Broken(
+                ["S10"], f"{type(request).__name__}, repeated, changes {changes} and grants {granted}"
+            )
         return
     wanted = list(_first(before.records, request, clock))[: request.limit]
     if any(_live(old[name], clock) or old[name].outcome is not None for name in changes):
-        raise Broken(["S3"], f"{request} takes {changes}, of which some are held or have ended")
+        raise Broken(
+            ["S3"], f"{type(request).__name__} takes {changes}, of which some are held or have ended"
+        )
     if sorted(granted) != sorted(changes):
-        raise Broken(["S19"], f"{request} answers {granted}, and changes {changes}")
+        raise Broken(["S19"], f"{type(request).__name__} answers {granted}, and changes {changes}")
     if granted != wanted:
-        raise Broken(["CONTRACT 4"], f"{request} grants {granted}; the first in order are {wanted}")
+        raise Broken(
+            ["CONTRACT 4"], f"{type(request).__name__} grants {granted}; the first in order are {wanted}"
+        )
 
 
 def _judge_cancels(before: Snapshot, request: ReadCancels, answer: Answer) -> None:
@@ -258,7 +274,9 @@ def _judge_cancels(before: Snapshot, request: ReadCancels, answer: Answer) -> No
     held = [row for row in before.records if row.held and row.claim and row.claim.owner == request.owner]
     flagged = sorted((row.id, row.token) for row in held if row.cancel is not None)
     if told != flagged:
-        raise Broken(["S16"], f"{request} is told {told}; of what it holds {flagged} is to be cancelled")
+        raise Broken(
+            ["S16"], f"{type(request).__name__} is told {told}; of what it holds {flagged} is to be cancelled"
+        )
 
 
 def _named(request: Request) -> str:

@@ -31,6 +31,10 @@ class Edge(NamedTuple):
 class Graph(ABC):
     """A world made of edges (`tenure_testing.checking.explorer.World`)."""
 
+    unsaid = (
+        "the words of a trace have no second worker, no clocks that drift and no slots whose attempts differ"
+    )
+
     def __init__(self) -> None:
         self.seen: set[str] = set()
 

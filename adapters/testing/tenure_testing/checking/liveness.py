@@ -68,7 +68,7 @@ class Recorded:
     its fault-free transitions as `after` (states) and `owed` (classes), which belong together; `classes` by name."""
 
     def __init__(self, world: Graph) -> None:
-        self.world, self.seen = world, world.seen
+        self.world, self.seen, self.unsaid = world, world.seen, world.unsaid
         first = world.start()
         self.states: list[Any] = [first]
         self.parents = [0]
@@ -188,7 +188,7 @@ def _broken_at_once(graph: Recorded, promise: Promise, is_open: Sequence[bool]) 
         for edge in graph.world.edges(state):
             if edge.owed != FAULT and promise.breaks(state, edge):
                 path = [*graph.way(number), edge.then]
-                return Forever((promise.name,), promise.says, tuple(graph.told(path)))
+                return Forever((promise.name,), promise.says, tuple(graph.told(path)), unsaid=graph.unsaid)
     return None
 
 
@@ -218,4 +218,5 @@ def _lasso(
         trip += [inside[0], *way(graph.after, members, inside[0], start)] if inside else []
     path = [graph.states[number] for number in trip]
     said = f"{promise.says}; {'this goes on for ever' if len(path) > 1 else 'nothing more happens'}"
-    return Forever((promise.name,), said, tuple(graph.told(graph.way(start))), tuple(graph.told(path)))
+    into, cycle = tuple(graph.told(graph.way(start))), tuple(graph.told(path))
+    return Forever((promise.name,), said, into, cycle, unsaid=graph.unsaid)

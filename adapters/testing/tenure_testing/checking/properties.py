@@ -137,7 +137,7 @@ def claims_what_is_free(of: Transition) -> bool:
 
 
 def claims_what_is_due(of: Transition) -> bool:
-    """CONTRACT §4: no claim waits longer than that. Whether a lease lives at its very expiry is a matter of S5."""
+    """L1, as far as one answer can show it: none waits longer than that. At the very expiry S5 is what is judged."""
     if not isinstance(of.asked, Claim) or of.before is None or of.ended or of.live:
         return True
     if of.before.held and of.before.expires_at == NOW:
@@ -348,7 +348,7 @@ PROPERTIES: tuple[tuple[str, Callable[[Transition], bool]], ...] = (
     ("S10", replays_change_nothing),
     ("S10", first_writer_wins),
     ("S20", counts),
-    ("CONTRACT 4", claims_what_is_due),
+    ("L1", claims_what_is_due),
     ("CONTRACT 4", gives_back_as_asked),
     ("version", versions_grow),
 )

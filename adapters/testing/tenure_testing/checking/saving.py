@@ -3,7 +3,7 @@
 A trace has one worker, us, and another one of whom only what it makes of the row is told; we are the one who breaks
 the property, or else whoever moves most. Two ticks of the store's clock are the ttl of 30 s; a worker's free clock is
 put to what it waits for. What the format cannot say (a worker crashes, the other one's late requests, pruning) stays
-as a comment.
+as a comment; so does a whole behaviour of a world that the format has no words for, and its first line says why.
 """
 
 from __future__ import annotations
@@ -45,11 +45,15 @@ OTHERS = {
 
 def trace_of(violation: Violation) -> str:
     """The counterexample as a trace."""
-    path = violation.path
+    path, broke = violation.path, ", ".join(violation.properties)
+    told = [f"# {line}" for line in violation.lines()]
+    if violation.unsaid:
+        head = f"# A behaviour that broke {broke}; it cannot be replayed, because {violation.unsaid}."
+        return "\n".join([head, "", *told]) + "\n"
     us = (_worker(path[-1]) if path else "") or _busiest(path)
-    head = f"# A behaviour that broke {', '.join(violation.properties)}: {violation.said}."
+    head = f"# A behaviour that broke {broke}: {violation.said}."
     body = [*_lines(path, us), "row p"]
-    return "\n".join([head, "", "register p", *body, *(f"# {line}" for line in violation.lines())]) + "\n"
+    return "\n".join([head, "", "register p", *body, *told]) + "\n"
 
 
 def _worker(move: Move) -> str:

@@ -6,7 +6,7 @@ from tenure import attempt_types as t
 from tenure.instants import Instant, after
 from tenure.timings import LeaseTimings
 from tenure_testing.checking.explorer import Broken
-from tenure_testing.checking.steps import broken_by, budget_ends
+from tenure_testing.checking.steps import broken_by, budget_ends, words
 
 HANDLED = t.Running | t.Stopping
 
@@ -14,7 +14,7 @@ HANDLED = t.Running | t.Stopping
 def judge_step(state: t.AttemptState, event: t.AttemptEvent, step: t.Step, healthy: bool) -> None:
     """Raises Broken for what any step must keep (S12-S18), then L3, L5 and L6. `healthy`: no two renewals in a row
     are lost, nor anything else, so that the lease must not be."""
-    then, said = step.state, f"{type(event).__name__} in {type(state).__name__} leads to {step}"
+    then, said = step.state, words(state, event, step)
     ended = isinstance(event, t.HandlerReturned | t.HandlerStopped)
     if isinstance(state, HANDLED) and isinstance(then, t.Releasing | t.Ended) and not ended:
         raise Broken(["L5"], f"the process is given back while its handler runs: {said}")

@@ -85,6 +85,8 @@ class RowWorld:
     """The world of a configuration. Features: `cancel`, `drain`, `effects`, `events`, `prune`, `tiers`; and
     `sessions open`, without which they may also fail to."""
 
+    unsaid = ""
+
     def __init__(self, configuration: Configuration) -> None:
         features = configuration.features
         self.workers, self.places, self.features = configuration.workers, configuration.zombies, features
