@@ -5,18 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
+from tenure.limits import Limits
 from tenure_testing.histories.changes import Change, Outcome, Shown, words
 
 Objection: TypeAlias = tuple[tuple[str, ...], str]
 """The properties that a change breaks, and what was seen."""
 
 
+HORIZON = Limits().retry_horizon
+"""Milliseconds for which a row that ended is kept, where nobody says otherwise."""
+
+
 class Row:
-    """One process as its changes left it. Not `whole`: a missing change may have touched what is not in its token."""
+    """One process as its changes left it. Not `whole`: a missing change may have touched what is not in its token.
+    `known`: it was made here, and every change since is known, so that `keys` are all its keys. `by`: what ended it."""
 
     __slots__ = (
-        "absent", "at", "cancel", "claim", "claims", "expires_at", "held", "keys", "lost", "outcome", "token",
-        "version", "whole",
+        "absent", "at", "by", "cancel", "claim", "claims", "expires_at", "held", "keys", "known", "lost", "outcome",
+        "token", "version", "whole",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -26,7 +32,7 @@ class Row:
         self.claims = self.lost = self.version = self.at = self.absent = 0
         self.outcome: Outcome | None = None
         self.keys: dict[str, Any] = {}
-        self.whole = True
+        self.whole, self.known, self.by = True, False, ""
 
 
 # --- which changes fit --------------------------------------------------------------------------------------------
@@ -48,6 +54,22 @@ def replayable(row: Row, change: Change) -> bool:
             return change.value[0] in row.keys
         case _:
             return False
+
+
+def possible(row: Row | None, change: Change, newest: int, pruned: bool) -> bool:
+    """Whether requests that nobody recorded could have made the row such that the change fits: others may have claimed
+    it, renewed, given back, cancelled, pruned and made it anew. None of them brings an old token back, and nothing is
+    pruned within the retry horizon."""
+    if row is not None and row.outcome is not None and not pruned and change.at - row.at < HORIZON:
+        return False
+    if change.kind == "claim":
+        counted = row is None or row.outcome is not None or change.value[1].claims > row.claims
+        return change.token > newest and counted
+    if row is None or change.claim is None or change.token > row.token:
+        return True
+    if change.token < row.token or not row.held or row.claim != change.claim or change.kind == "complete":
+        return False
+    return change.kind != "renew" or change.value[1] >= row.expires_at
 
 
 def _claim(row: Row | None, change: Change, newest: int) -> Objection | None:
@@ -237,7 +259,7 @@ def _by_event(row: Row, change: Change) -> None:
 
 
 def _by_ended(row: Row, change: Change) -> None:
-    row.outcome, row.held = change.value[1], False
+    row.outcome, row.held, row.by = change.value[1], False, change.kind
 
 
 def _by_release(row: Row, change: Change) -> None:
@@ -247,7 +269,7 @@ def _by_release(row: Row, change: Change) -> None:
 
 
 def _by_register(row: Row, change: Change) -> None:
-    row.token = 0
+    row.token, row.known = 0, True
 
 
 def _by_cancel(row: Row, change: Change) -> None:

@@ -9,7 +9,8 @@ file that exists is added: each `{"trace": 1, ...}` begins a session of its own.
 | `{"trace": 1, "of": "worker"}` | a session begins; of a `worker`, or of a `store` |
 | `{"ask": request, "got": answer}` | the store answered |
 | `{"declined": request}` | the worker itself dropped a write that came too late (S14) |
-| `{"started": {"process", "token", "now", "not_after"}}` | a handler was started; local nanoseconds |
+| `{"sent": {"owner", "n", "now"}}` | a claim is about to be sent; local nanoseconds |
+| `{"started": {"process", "token", "now", "not_after"}}` | a handler was started |
 | `{"told": {"process", "token", "why", "now"}}` | a handler was told to stop |
 | `{"returned": {"token", "outcome", "now"}}` | a handler ended; `outcome` is null where it was stopped |
 | `{"stopped": {"left", "refused"}}` | the worker is over |
@@ -20,6 +21,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from os import SEEK_END
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -29,10 +31,10 @@ from tenure.errors import StoreUnusable
 from tenure.instants import Instant
 from tenure.process import Outcome
 from tenure.replies import Answer
-from tenure.requests import Request
+from tenure.requests import Claim, ClaimNext, Request
 from tenure.stores import Cursor, DurabilityTier, ProcessRegistry
 from tenure_driver import Tap
-from tenure_driver.messages import Inbound, Outbox, Returned, Stopped
+from tenure_driver.messages import Inbound, Outbox, Returned, Stopped, StoreCall
 from tenure_testing.conforming.wire import to_json
 
 VERSION = 1
@@ -43,22 +45,41 @@ class Trace:
     """One session of a trace file; any thread may write. Raises StoreUnusable where the file cannot be written."""
 
     def __init__(self, path: Path, of: str) -> None:
+        self._path, self._lock = path, Lock()
         try:
             self._file = path.open("ab", buffering=0)
+            if path.stat().st_size and not _ends_whole(path):
+                self._file.write(b"\n")  # whoever wrote the last line was killed meanwhile
         except OSError as error:
-            raise StoreUnusable(f"the trace {path} cannot be written: {error.strerror}") from error
-        self._lock = Lock()
-        self.write({"trace": VERSION, "of": of})
+            raise self._trouble(error) from error
+        try:
+            self.write({"trace": VERSION, "of": of})
+        except StoreUnusable:
+            self._file.close()
+            raise
 
     def write(self, *lines: dict[str, Any]) -> None:
-        """Add these lines, together."""
-        text = "".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines)
+        """Add these lines, together. Raises StoreUnusable where the disk is full, say."""
+        text = "".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines).encode()
         with self._lock:
-            self._file.write(text.encode())
+            try:
+                while text:
+                    text = text[self._file.write(text) or 0 :]
+            except OSError as error:
+                raise self._trouble(error) from error
+
+    def _trouble(self, error: OSError) -> StoreUnusable:
+        return StoreUnusable(f"the trace {self._path} cannot be written: {error.strerror}")
 
     def close(self) -> None:
         """Close the file; repeatable."""
         self._file.close()
+
+
+def _ends_whole(path: Path) -> bool:
+    with path.open("rb") as file:
+        file.seek(-1, SEEK_END)
+        return file.read() == b"\n"
 
 
 class TraceTap(Tap):
@@ -80,7 +101,8 @@ class TraceTap(Tap):
         self._then.declined(request)
 
     def turned(self, inbox: Sequence[Inbound], now: Instant, box: Outbox) -> None:
-        lines = [told for message in (*inbox, *box.loop) if (told := line_of(message, now)) is not None]
+        said = (*inbox, *box.calls, *box.loop)
+        lines = [told for message in said if (told := line_of(message, now)) is not None]
         if lines:
             self._trace.write(*lines)
         self._then.turned(inbox, now, box)
@@ -100,7 +122,7 @@ class RecordingStore:
     """A store that records what another one answers. It is closed with it."""
 
     def __init__(self, store: ProcessRegistry, path: Path) -> None:
-        self._store, self._trace, self._closed = store, Trace(path, "store"), False
+        self._store, self._trace, self._closed, self._order = store, Trace(path, "store"), False, Lock()
 
     @property
     def tier(self) -> DurabilityTier:
@@ -114,8 +136,9 @@ class RecordingStore:
 
     def execute(self, batch: Sequence[Request]) -> Sequence[Answer]:
         """The other store's answers, once they are written down."""
-        answers = self._store.execute(batch)
-        self._trace.write(*map(asked, batch, answers))
+        with self._order:  # as they were executed, so they are written down
+            answers = self._store.execute(batch)
+            self._trace.write(*map(asked, batch, answers))
         return answers
 
     def wait(self, after: Cursor, timeout: float) -> Cursor:
@@ -139,6 +162,8 @@ def asked(request: Request, answer: Answer) -> dict[str, Any]:
 def line_of(message: object, now: Instant) -> dict[str, Any] | None:
     """The line of what a turn got or said, None where a trace leaves it out."""
     match message:
+        case StoreCall(request=ClaimNext(claim=claim) | Claim(claim=claim)):
+            return {"sent": {"owner": claim.owner, "n": claim.n, "now": now}}
         case StartHandler(grant=grant, not_after=not_after):
             token, process = grant.fence.token, grant.record.id
             return {"started": {"process": process, "token": token, "now": now, "not_after": not_after}}

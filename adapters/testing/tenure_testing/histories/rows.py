@@ -18,14 +18,18 @@ from tenure_testing.histories.changes import Change, Shown, words
 from tenure_testing.histories.findings import Findings
 from tenure_testing.histories.law import (
     EFFECTS,
+    HORIZON,
     JUDGED,
     RULES,
     Objection,
     Row,
     differences,
+    possible,
     replayable,
     take_as_shown,
 )
+
+NOBODY = "was read at a version that no request of these traces made"
 
 WHOLE = ("claim", "read", "register")
 """What shows, or makes, a whole row."""
@@ -33,10 +37,12 @@ WHOLE = ("claim", "read", "register")
 
 class Rows:
     """The pass over all changes. `unexplained`: how often a row was taken as it was shown, since a request that nobody
-    recorded must have changed it; `seen` of these at a version that only a replay or a read has."""
+    recorded must have changed it; `seen` of these at a version that only a replay or a read has. There may be no more
+    of them than `doubts`. `pruned`: rows were removed, so an id may be used again."""
 
-    def __init__(self, findings: Findings) -> None:
+    def __init__(self, findings: Findings, doubts: float, pruned: bool) -> None:
         self.findings, self.rows, self.seen = findings, dict[str, Row](), 0
+        self.doubts, self.pruned = doubts, pruned
         self.token = self.unexplained = self.absent = 0
         self.applied = Counter[str]()
 
@@ -87,6 +93,10 @@ class Rows:
         kind = change.kind
         self.applied[kind] += 1
         if row is None or kind == "register":
+            if row is not None and not (self.pruned or change.at - row.at >= HORIZON or self._doubted()):
+                self.findings.broke(
+                    "S7", f"register made {change.process!r} anew, and nothing was pruned", change.place
+                )
             row = self.rows[change.process] = Row()
         if change.at < row.at and row.whole:
             what = f"{kind} of {change.process!r} at {change.at} ms, after its row was changed at {row.at} ms"
@@ -102,14 +112,17 @@ class Rows:
     ) -> Row:
         """No request that was recorded made this version of the row."""
         if not objections or any(row is not None and replayable(row, change) for change, _ in objections):
-            self.unexplained += 1
-            self.seen += 1
-        elif not self._hidden(row):
-            change, (numbers, said) = objections[0]
+            excused = self._doubted()
+            self.seen += excused
+        else:
+            fits = any(possible(row, change, self.token, self.pruned) for change, _ in objections)
+            excused = fits and self._hidden(row)
+        if not excused:
+            change, (numbers, said) = objections[0] if objections else (group[0], (("S1",), NOBODY))
             for number in numbers:
                 self.findings.broke(number, f"{change.kind} of {change.process!r} {said}", change.place)
         row = self.rows.setdefault(group[0].process, Row())
-        row.whole = False
+        row.whole = row.known = False
         for change in group:
             take_as_shown(row, change)
             self.token = max(self.token, change.token)
@@ -119,9 +132,13 @@ class Rows:
         """Whether a request that nobody recorded may have changed the row since it was last seen whole; then that is
         counted."""
         missing = self.absent > (row.absent if row is not None else 0)
-        hidden = missing and self.unexplained - self.seen < self.absent
-        self.unexplained += hidden
-        return hidden
+        return missing and self.unexplained - self.seen < self.absent and self._doubted()
+
+    def _doubted(self) -> bool:
+        """Whether one more request that nobody recorded may be assumed."""
+        doubted = self.unexplained < self.doubts
+        self.unexplained += doubted
+        return doubted
 
     def _shows(self, row: Row, change: Change) -> None:
         """A replay, or a read, at a version that is known: it shows the row as it is."""
@@ -147,8 +164,14 @@ class Rows:
                 )
         elif change.kind in ("record_effect", "emit_event", "append_event"):
             recorded = row.keys.get(change.value[0])
-            if row.whole and recorded is not None and recorded != change.value[1:]:
+            if recorded is None and row.known:
+                findings.broke("S1", f"{what} has a version that another change made", place)
+            elif recorded is not None and recorded != change.value[1:]:
                 findings.broke("S10", f"{what} under a known key was answered differently", place)
+        elif change.kind == "renew" and row.known:
+            findings.broke("S1", f"{what} has a version that another change made", place)
+        elif change.kind == "release" and row.whole and (row.held or row.outcome != change.value):
+            findings.broke("S10", f"{what} was answered as one that had been, and it had not", place)
 
 
 def outcomes(rows: Iterable[Row]) -> int:

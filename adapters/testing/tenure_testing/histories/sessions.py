@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from tenure.instants import NANOS_PER_MILLI
 from tenure_testing.histories import changes as c
 from tenure_testing.histories.changes import Change, Json, Outcome, outcome_of, words
 from tenure_testing.histories.findings import Findings
@@ -21,26 +22,35 @@ TERMINAL = ("complete", "release")
 
 
 class Session:
-    """One worker's, or one store's, lines. `changes` is what they say about rows."""
+    """One worker's, or one store's, lines. `changes` is what they say about rows, `doubts` the requests that may
+    have been applied, for all that it knows. One that is not `over` was killed, perhaps before it wrote an answer."""
 
-    def __init__(self, number: int, of: str, findings: Findings, found: list[Change]) -> None:
+    def __init__(
+        self, number: int, of: str, findings: Findings, found: list[Change], started: set[tuple[str, int]]
+    ) -> None:
         self.number, self.worker, self.findings, self.changes = number, of == "worker", findings, found
+        self.started = started
         self.seen: dict[str, int] = {}
         self.lost: set[tuple[str, int]] = set()
         self.granted: set[tuple[str, int]] = set()
-        self.started: set[tuple[str, int]] = set()
+        self.cancelled: set[tuple[str, int]] = set()
+        self.renewed: set[tuple[str, int]] = set()
+        self.leases: dict[tuple[str, int], tuple[tuple[str, int] | None, int]] = {}
+        self.sent: dict[tuple[str, int], int] = {}
+        self.doubts, self.over, self.pruned, self.own = list[Json](), False, False, 0
         self.returned: dict[int, Outcome | None] = {}
         self.doubtful: dict[tuple[str, int], str] = {}
         self.claims: dict[tuple[str, int], Json] = {}
         self.refused = ""
-        self.fenced: list[tuple[str, int, Outcome | None, int, tuple[int, int]]] = []
+        self.fenced: list[tuple[Json, Outcome | None, int, tuple[int, int]]] = []
         self.lines: dict[str, Callable[[Any, tuple[int, int]], None]] = {
             "started": self._started,
             "returned": self._returned,
             "stopped": self._stopped,
-            "closed": self._nothing,
+            "sent": self._sent,
+            "told": self._told,
+            "closed": self._closed,
             "declined": self._nothing,
-            "told": self._nothing,
         }
 
     def take(self, line: Json, number: int) -> None:
@@ -59,11 +69,18 @@ class Session:
         fence = ask.get("fence")
         if fence is not None:
             self._under_lease(kind, ask, fence, answer, place)
-        elif kind in ("claim_next", "claim"):
+        elif self.worker and kind in ("claim_next", "claim"):
             self._claimed_once(ask, place)
         if answer != "succeeded":
+            self._doubt(ask, answer)
             return
+        if self.doubts and ask in self.doubts:
+            self.doubts.remove(ask)
         reply = got["reply"]
+        if kind == "prune":
+            self.pruned = self.pruned or reply["count"] > 0
+        elif kind == "read_cancels":
+            self.cancelled.update((process, token) for process, token, _ in reply["cancels"])
         read = _READERS.get(kind)
         found = read(ask, reply, place) if read is not None else ()
         for change in found:
@@ -72,9 +89,30 @@ class Session:
                 self.findings.broke("S23", said, place)
             self.seen[change.process] = change.version
             if change.kind == "claim":
-                self.granted.add((change.process, change.token))
+                self._granted(change)
+            elif change.kind == "renew":
+                self._renewed(change)
         self.findings.looked["S23"] += len(found)
         self.changes.extend(found)
+
+    def _doubt(self, ask: Json, answer: str) -> None:
+        if answer == "unknown" and ask not in self.doubts:
+            self.doubts.append(ask)
+        elif answer != "unknown" and answer != "unavailable" and ask in self.doubts:
+            self.doubts.remove(ask)
+
+    def _granted(self, change: Change) -> None:
+        key, (ttl, seen) = (change.process, change.token), change.value
+        self.granted.add(key)
+        self.leases[key] = (change.claim, ttl)
+        if seen.cancel is not None:
+            self.cancelled.add(key)
+
+    def _renewed(self, change: Change) -> None:
+        key = (change.process, change.token)
+        self.renewed.add(key)
+        if change.value[2] is not None:
+            self.cancelled.add(key)
 
     def _under_lease(self, kind: str, ask: Json, fence: Json, answer: str, place: tuple[int, int]) -> None:
         findings, key = self.findings, (fence["process_id"], fence["token"])
@@ -91,7 +129,7 @@ class Session:
         if answer == "fenced":
             self.lost.add(key)
             if kind == "complete":
-                self.fenced.append((*key, outcome_of(ask["outcome"]), self.seen.get(key[0], 0), place))
+                self.fenced.append((fence, outcome_of(ask["outcome"]), self.seen.get(key[0], 0), place))
 
     def _undoubted(
         self, kind: str, ask: Json, key: tuple[str, int], answer: str, place: tuple[int, int]
@@ -120,7 +158,7 @@ class Session:
     def _reported(self, outcome: Json, key: tuple[str, int], place: tuple[int, int]) -> None:
         """S17: the outcome is what the handler reported, or the worker's own."""
         self.findings.looked["S17"] += 1
-        own = outcome["is"] == "cancelled" or outcome.get("code") in MACHINES
+        own = (outcome["is"] == "cancelled" and key in self.cancelled) or outcome.get("code") in MACHINES
         said = outcome_of(outcome)
         if not own and self.returned.get(key[1]) != said and outcome.get("code") != "result_too_large":
             what = f"{words(said)} of {key[0]!r} was written under token {key[1]}, whose handler did not report it"
@@ -128,10 +166,17 @@ class Session:
 
     # --- the worker's own lines -----------------------------------------------------------------------------------
 
+    def _sent(self, body: Any, place: tuple[int, int]) -> None:
+        self.sent.setdefault((body["owner"], body["n"]), body["now"])
+
+    def _told(self, body: Any, place: tuple[int, int]) -> None:
+        if body["why"] == "cancel":
+            self.cancelled.add((body["process"], body["token"]))
+
     def _started(self, body: Json, place: tuple[int, int]) -> None:
         findings, key = self.findings, (body["process"], body["token"])
         what = f"a handler of {key[0]!r} was started under token {key[1]}"
-        for number in ("S12", "S13", "S14", "S15"):
+        for number in ("S12", "S13", "S14"):
             findings.looked[number] += 1
         if key in self.started:
             findings.broke("S12", f"{what} again", place)
@@ -139,17 +184,32 @@ class Session:
             findings.broke("S12", f"{what}, which no claim of this worker got", place)
         if body["now"] >= body["not_after"]:
             findings.broke("S13", f"{what} when its budget was spent", place)
+        claim, ttl = self.leases.get(key, (None, 0))
+        since = self.sent.get(claim) if claim is not None else None
+        if since is not None and key not in self.renewed and body["now"] >= since + ttl * NANOS_PER_MILLI:
+            findings.broke("S13", f"{what} a whole ttl after its claim was sent", place)
         if key in self.lost:
             findings.broke("S14", f"{what} after its loss", place)
         if self.refused:
             findings.broke("S15", f"{what} by a worker that refused to drive: {self.refused}", place)
         self.started.add(key)
+        self.own += 1
 
     def _returned(self, body: Json, place: tuple[int, int]) -> None:
         self.returned[body["token"]] = outcome_of(body["outcome"])
 
     def _stopped(self, body: Json, place: tuple[int, int]) -> None:
-        self.refused = body["refused"]
+        """S15: a worker whose tiers do not suffice refuses to drive, and has started nothing."""
+        self.refused, self.over = body["refused"], True
+        if self.refused:
+            self.findings.looked["S15"] += 1
+            if self.own:
+                self.findings.broke(
+                    "S15", f"a worker had started {self.own} handlers, and refused to drive", place
+                )
+
+    def _closed(self, body: Json, place: tuple[int, int]) -> None:
+        self.over = True
 
     def _nothing(self, body: Json, place: tuple[int, int]) -> None:
         """For people, and for checks of one's own."""

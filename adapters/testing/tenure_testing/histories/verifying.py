@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 from attrs import frozen
 
 from tenure.errors import InvalidValue
-from tenure_testing.histories.changes import Change
+from tenure_testing.histories.changes import Change, claim_of
 from tenure_testing.histories.findings import Finding, Findings
 from tenure_testing.histories.recording import VERSION
 from tenure_testing.histories.rows import Rows, outcomes
@@ -50,21 +51,22 @@ class Report:
         return f"{self.places[session]}:{line}"
 
 
-def verify(paths: Sequence[Path]) -> Report:
-    """Judge the traces of these files together.
+def verify(paths: Sequence[Path], complete: bool = False) -> Report:
+    """Judge the traces of these files together. `complete`: they are of everybody who wrote to the store; then nothing
+    is put down to requests that nobody recorded, but for those whose answers were lost and those of killed sessions.
 
     Raises InvalidValue for a file that cannot be read, and for a line that no trace has, with its number. A last line
     that is cut short is left out: its writer was killed.
     """
     findings, changes = Findings(), list[Change]()
-    sessions, places, lines = list[Session](), list[str](), 0
+    sessions, places, started, lines = list[Session](), list[str](), set[tuple[str, int]](), 0
     for path in paths:
         session: Session | None = None
         for number, line in _lines(path):
             lines += 1
             try:
                 if "trace" in line:
-                    session = _session(line, len(sessions), findings, changes)
+                    session = _session(line, len(sessions), findings, changes, started)
                     sessions.append(session)
                     places.append(str(path))
                 elif session is None:
@@ -77,8 +79,13 @@ def verify(paths: Sequence[Path]) -> Report:
                 raise InvalidValue(f"{path}:{number} is no line of a trace ({wrong!r})") from wrong
         if session is None:
             raise InvalidValue(f"{path} does not begin as a trace does")
-    rows = Rows(findings)
-    rows.take(changes)
+    cut = any(not session.over for session in sessions)
+    doubts = sum(len(session.doubts) for session in sessions) if complete and not cut else math.inf
+    rows = Rows(findings, doubts, any(session.pruned for session in sessions))
+    try:
+        rows.take(changes)
+    except TypeError as wrong:
+        raise InvalidValue(f"a number in these traces is none ({wrong})") from wrong
     _fenced_in_vain(sessions, rows, findings)
     missing = rows.absent
     return Report(
@@ -99,39 +106,62 @@ def verify(paths: Sequence[Path]) -> Report:
 
 def _lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     decode = json.JSONDecoder().raw_decode
+    cut: InvalidValue | None = None
     try:
         with path.open(encoding="utf-8", newline="\n") as file:
             for number, text in enumerate(file, 1):
+                if cut is not None and not text.startswith('{"trace"'):
+                    raise cut
+                cut = None
                 if text[-1] != "\n":
                     return
                 try:
                     line, end = decode(text)
-                except ValueError as wrong:
-                    raise InvalidValue(f"{path}:{number} is not JSON: {wrong}") from wrong
+                except (ValueError, RecursionError) as wrong:
+                    cut = InvalidValue(f"{path}:{number} is not JSON: {wrong}")
+                    continue  # no mistake if a session begins after it: its writer was killed
                 if type(line) is not dict or end < len(text) - 1:
                     raise InvalidValue(f"{path}:{number} is not one JSON object")
                 yield number, line
+            if cut is not None:
+                raise cut
     except OSError as error:
         raise InvalidValue(f"the trace {path} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise InvalidValue(f"the trace {path} is not in UTF-8") from error
 
 
-def _session(line: dict[str, Any], number: int, findings: Findings, changes: list[Change]) -> Session:
+def _session(
+    line: dict[str, Any],
+    number: int,
+    findings: Findings,
+    changes: list[Change],
+    started: set[tuple[str, int]],
+) -> Session:
     if line["trace"] != VERSION:
         raise InvalidValue(f"this trace is of version {line['trace']!r}; this tenure reads version {VERSION}")
-    return Session(number, line["of"], findings, changes)
+    if line["of"] not in ("worker", "store"):
+        raise InvalidValue(f"a trace is of a worker or of a store, not of {line['of']!r}")
+    return Session(number, line["of"], findings, changes, started)
 
 
 def _fenced_in_vain(sessions: Iterable[Session], rows: Rows, findings: Findings) -> None:
     """S11: whose outcome stands, and had been seen to stand, is answered with it and not Fenced."""
     for session in sessions:
-        for process, token, outcome, seen, place in session.fenced:
-            row = rows.rows.get(process)
+        for fence, outcome, seen, place in session.fenced:
+            row, token = rows.rows.get(fence["process_id"]), fence["token"]
             findings.looked["S11"] += 1
-            if row is not None and row.outcome == outcome and row.token == token and 0 < row.version <= seen:
-                said = f"complete of {process!r} under token {token} was fenced, though it ended the process"
-                findings.broke("S11", said, place)
+            if rows.pruned or row is None or row.by != "complete":
+                continue
+            if (row.outcome, row.token, row.claim) == (
+                outcome,
+                token,
+                claim_of(fence["claim"]),
+            ) and row.version <= seen:
+                what = (
+                    f"complete of {fence['process_id']!r} under token {token} was fenced, though it ended it"
+                )
+                findings.broke("S11", what, place)
 
 
 def _not_checked(findings: Findings, sessions: Sequence[Session], rows: Rows) -> dict[str, str]:
@@ -142,7 +172,7 @@ def _not_checked(findings: Findings, sessions: Sequence[Session], rows: Rows) ->
         if workers or number not in WORKERS
         else "needs workers' traces"
         for number in PROPERTIES
-        if not findings.looked[number]
+        if not findings.looked[number] and not findings.broken[number]
     }
     if rows.unexplained:
         why["S1"] = (
