@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -103,6 +104,34 @@ def test_what_is_no_plan(body: object) -> None:
         plan_of(body)
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("seed", "q"),
+        ("seed", True),
+        ("workers", 0),
+        ("slots", "x"),
+        ("processes", -1),
+        ("faults", []),
+        ("faults", "crash"),
+        ("faults", [["crash"]]),
+        ("faults", 7),
+        ("storm", "a"),
+        ("storm", float("nan")),
+        ("rate", None),
+        ("rate", 1.5),
+    ],
+)
+def test_a_saved_plan_with_a_value_of_the_wrong_kind_is_named_by_its_field(
+    tmp_path: Path, name: str, value: object
+) -> None:
+    path = tmp_path / "saved.json"
+    path.write_text(json.dumps({"tenure_simulation": 1, "plan": {**planned(7).json(), name: value}}))
+    said = command("simulate", "--replay", str(path))
+    assert said.exit_code == 2
+    assert f"a plan's {name} must be " in said.stderr
+
+
 def broken(patched: Fix) -> Verdict:
     """The first seed that fails when any holder may write."""
     patched.setattr(tenure.registry, "_fence_holds", held)
@@ -180,6 +209,17 @@ def test_a_pass_that_breaks_off_is_said(monkeypatch: Fix) -> None:
     monkeypatch.setattr(passes_module, "HASH_SEEDS", ("1", "no number"))
     with pytest.raises(PassFailed, match="PYTHONHASHSEED"):
         simulate_twice(1_000, 1, store="memory")
+
+
+def test_a_pass_that_was_killed_is_said_in_one_sentence(monkeypatch: Fix, tmp_path: Path) -> None:
+    dying = tmp_path / "python"
+    dying.write_text("#!/bin/sh\nkill -9 $$\n")
+    dying.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(dying))
+    said = command("simulate", "--seeds", "1", "--jobs", "1")
+    assert said.exit_code == 1
+    assert "was killed by signal 9" in said.stderr
+    assert "Traceback" not in said.stderr
 
 
 def test_traces_that_differ_are_named() -> None:

@@ -65,18 +65,21 @@ def simulate(
     """
     if replay is not None:
         raise click.exceptions.Exit(_replayed(replay, as_json))
-    from tenure_testing.simulating.passes import simulate_twice
+    from tenure_testing.simulating.passes import PassFailed, simulate_twice
 
     began = time.monotonic()
     progress = _Progress()
-    passes = simulate_twice(
-        first_seed,
-        seeds,
-        steps=steps or 0,
-        store=store,
-        jobs=jobs or os.cpu_count() or 1,
-        told=progress.told,
-    )
+    try:
+        passes = simulate_twice(
+            first_seed,
+            seeds,
+            steps=steps or 0,
+            store=store,
+            jobs=jobs or os.cpu_count() or 1,
+            told=progress.told,
+        )
+    except PassFailed as error:
+        end(str(error), FAILED)
     seconds = time.monotonic() - began
     missed = passes.first.sometimes_missed() if complete else []
     failures = _shrunk(passes, save)

@@ -23,7 +23,7 @@ HASH_SEEDS = ("1", "2")
 
 
 class PassFailed(RuntimeError):
-    """A pass ended by an error of its own, which is in the message."""
+    """A pass was killed, or ended by an error of its own, which is in the message."""
 
 
 @define
@@ -95,7 +95,12 @@ def _played(hash_seed: str, given: tuple[object, ...]) -> Iterator[Verdict]:
         except BaseException:
             child.kill()
             raise
-        if child.wait():
+        if child.wait() < 0:
+            raise PassFailed(
+                f"a pass of the simulation was killed by signal {-child.returncode}, most likely for want of memory: "
+                "try --jobs 1"
+            )
+        if child.returncode:
             raise PassFailed(f"a pass of the simulation ended by an error:\n{said}")
 
 

@@ -3,11 +3,11 @@ faults that are always all there hide each other."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
 from random import Random
-from typing import Any, cast
+from typing import Any, TypeGuard, cast
 
-from attrs import asdict, field, frozen
+from attrs import Attribute, asdict, field, frozen
 
 from tenure.errors import InvalidValue
 
@@ -26,23 +26,63 @@ GENTLE = frozenset({"busy", "no hints", "drain", "raises", "overruns", "cancel"}
 """Faults under which a worker stays healthy, so that it never loses a lease (L3)."""
 
 
-def _names(names: Sequence[str]) -> tuple[str, ...]:
-    return tuple(names)
+MOST = 1_000
+"""Of workers, slots and processes each: more than any machine plays in a day."""
+LONGEST = 86_400
+"""Seconds of a storm."""
+
+
+def _names(names: Any) -> Any:
+    return tuple(names) if type(names) is list else names
+
+
+def _must(field: Attribute[Any], value: object, holds: bool, be: str) -> None:
+    if not holds:
+        raise InvalidValue(f"a plan's {field.name} must be {be}, not {value!r}")
+
+
+def _whole(plan: object, field: Attribute[int], value: object) -> None:
+    _must(field, value, type(value) is int, "a whole number")
+
+
+def _count(plan: object, field: Attribute[int], value: Any) -> None:
+    _must(field, value, type(value) is int and 1 <= value <= MOST, f"a whole number from 1 to {MOST:,}")
+
+
+def _store(plan: object, field: Attribute[str], value: object) -> None:
+    _must(field, value, value in ("memory", "sqlite"), "memory or sqlite")
+
+
+def _faults(plan: object, field: Attribute[tuple[str, ...]], value: Any) -> None:
+    known: bool = type(value) is tuple and value != () and all(name in FAULTS for name in value)
+    _must(field, value, known, f"a list of one or more of {', '.join(FAULTS)}")
+
+
+def _seconds(plan: object, field: Attribute[float], value: object) -> None:
+    _must(field, value, _number(value) and 0 < value <= LONGEST, f"seconds above 0, {LONGEST:,} at most")
+
+
+def _share(plan: object, field: Attribute[float], value: object) -> None:
+    _must(field, value, _number(value) and 0 <= value <= 1, "a number from 0 to 1")
+
+
+def _number(value: object) -> TypeGuard[float]:
+    return type(value) in (int, float) and math.isfinite(cast("float", value))
 
 
 @frozen
 class Plan:
     """`store` is memory or sqlite. `storm` seconds long faults happen, each batch meeting one with probability `rate`;
-    then the weather is fair, and everything has to come to its end (L9)."""
+    then the weather is fair, and everything has to come to its end (L9). Raises InvalidValue."""
 
-    seed: int
-    store: str
-    workers: int
-    slots: int
-    processes: int
-    faults: tuple[str, ...] = field(converter=_names)
-    storm: float
-    rate: float
+    seed: int = field(validator=_whole)
+    store: str = field(validator=_store)
+    workers: int = field(validator=_count)
+    slots: int = field(validator=_count)
+    processes: int = field(validator=_count)
+    faults: tuple[str, ...] = field(converter=_names, validator=_faults)
+    storm: float = field(validator=_seconds)
+    rate: float = field(validator=_share)
 
     @property
     def gentle(self) -> bool:
@@ -81,12 +121,9 @@ def planned(seed: int, store: str | None = None) -> Plan:
 
 def plan_of(body: object) -> Plan:
     """The plan from JSON. Raises InvalidValue for anything else."""
-    plan: Plan | None = None
-    if isinstance(body, dict):
-        try:
-            plan = Plan(**cast("dict[str, Any]", body))
-        except (TypeError, ValueError):
-            pass
-    if plan is None or plan.store not in ("memory", "sqlite") or set(plan.faults) - set(FAULTS):
+    if not isinstance(body, dict):
         raise InvalidValue(f"{body!r} is no plan of a simulation")
-    return plan
+    try:
+        return Plan(**cast("dict[str, Any]", body))
+    except (TypeError, InvalidValue) as error:
+        raise InvalidValue(f"this is no plan of a simulation: {error}") from error
