@@ -22,13 +22,17 @@ import pytest
 NAME = r"[SLBKCW][0-9]{1,2}"
 """S, L: properties; C: clocks; K, W: bugs; B: behaviour (docs/reference)."""
 
-_NAMES = re.compile(rf"\b({NAME})(?:[–-]({NAME}))?\b")
+_NAMES = re.compile(rf"\b({NAME})(?:[–-]({NAME}))?\b|\b(CONTRACT §[0-9]{{1,2}})\b")
 
 
 def names_in(text: str) -> list[str]:
-    """The properties that the text names, each once, in its order; `S2-S4` is three of them."""
+    """The properties that the text names, each once, in its order; `S2-S4` is three of them. What is a rule of the
+    contract and no property (the fence log, the feed) is named by its section: `CONTRACT §9`."""
     found: dict[str, None] = {}
-    for first, last in _NAMES.findall(text):
+    for first, last, section in _NAMES.findall(text):
+        if section:
+            found[section] = None
+            continue
         low = int(first[1:])
         high = int(last[1:]) if last and last[0] == first[0] else low
         found.update(dict.fromkeys(f"{first[0]}{number}" for number in range(low, high + 1)))
@@ -46,11 +50,15 @@ def kept_by(item: pytest.Item) -> tuple[list[str], str]:
     function, module = getattr(item, "function", None), getattr(item, "module", None)
     own = [function.__doc__ or "" if function else "", *_parameters(item), item.name]
     about = module.__doc__ or "" if module else ""
+    names: dict[str, None] = {}
+    words = ""
     for texts in (own, [about] if len(names_in(about)) <= FEW else []):
-        names = names_in("\n".join(texts))
-        if names:
-            return names, next(text for text in texts if names_in(text)).strip()
-    return [], ""
+        found = names_in("\n".join(texts))
+        names.update(dict.fromkeys(found))
+        words = words or next((text for text in texts if names_in(text)), "").strip()
+        if any(not name.startswith("CONTRACT") for name in found):
+            break
+    return list(names), words
 
 
 def _parameters(item: pytest.Item) -> Iterator[str]:

@@ -49,7 +49,8 @@ def test_passes():
         ("S2–S4, K1", ["S2", "S3", "S4", "K1"]),
         ("S9-S10", ["S9", "S10"]),
         ("test_it[S3]", ["S3"]),
-        ("CONTRACT §4, SHA1, S123, XS4, none", []),
+        ("CONTRACT §4 (S3)", ["CONTRACT §4", "S3"]),
+        ("SHA1, S123, XS4, CONTRACT, none", []),
         ("S4 S4", ["S4"]),
     ],
 )

@@ -10,7 +10,7 @@ from tests.matrix.layers import LAYERS, Layer
 from tests.matrix.patches import Patch
 from tests.matrix.trees import Verdict
 
-NAMED, KILLED, SURVIVED, BLIND, UNTRIED = "●", "○", "–", "", "·"
+NAMED, KEPT, KILLED, SURVIVED, BLIND, UNTRIED = "●", "○", "×", "–", "", "·"
 
 LEAST = 2
 """Layers that must kill each bug."""
@@ -24,24 +24,26 @@ class Row:
     verdicts: dict[str, Verdict]
 
     def cell(self, layer: str) -> str:
-        """Killed by its named property, killed otherwise, survived, not tried, or not this layer's business."""
+        """How the layer took it: the failure names a property that the bug breaks, or the failed test is one of such a
+        property, or it is another's; survived; not tried; not this layer's business."""
         verdict = self.verdicts.get(layer)
         if verdict is None:
             return UNTRIED if layer in {one.name for one in seeing(self.patch, LAYERS)} else BLIND
         if not verdict.killed:
             return SURVIVED
-        return NAMED if set(verdict.names) & {*self.patch.breaks, self.patch.number} else KILLED
+        broken = {*self.patch.breaks}
+        return NAMED if broken & {*verdict.seen} else KEPT if broken & {*verdict.kept} else KILLED
 
     @property
     def killers(self) -> list[str]:
         """The layers that killed it, the small ones first."""
-        return [layer.name for layer in LAYERS if self.cell(layer.name) in (NAMED, KILLED)]
+        return [layer.name for layer in LAYERS if self.cell(layer.name) in (NAMED, KEPT, KILLED)]
 
     @property
     def named(self) -> list[str]:
-        """Those of its properties that a failure named, or the bug itself, which stands for them."""
+        """Those of its properties that a failure or a failed test named; its number does not stand for them."""
         names = {name for verdict in self.verdicts.values() if verdict.killed for name in verdict.names}
-        return [name for name in (*self.patch.breaks, self.patch.number) if name in names]
+        return [name for name in self.patch.breaks if name in names]
 
 
 def faults(row: Row) -> list[str]:
@@ -58,7 +60,7 @@ def faults(row: Row) -> list[str]:
         said.append(
             f"{row.patch.id} is killed, but no failure names{broken}: cite it where the test says what it keeps"
         )
-    elif row.killers and row.patch.id.startswith("K") and row.cell(row.killers[0]) != NAMED:
+    elif row.killers and row.patch.id.startswith("K") and row.cell(row.killers[0]) == KILLED:
         said.append(
             f"{row.patch.id}: the first layer to fail, {row.killers[0]}, names none of{broken}: cite it in "
             f"{row.verdicts[row.killers[0]].first}"

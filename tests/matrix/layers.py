@@ -126,7 +126,7 @@ LAYERS = (
         (
             Part(
                 ("adapters/sqlite/tenure_sqlite/known.py",),
-                _stores("sqlite_processes"),
+                _stores("sqlite_processes", "sqlite_trouble"),
             ),
             Part(("adapters/sqlite/tenure_sqlite/trouble.py",), _stores("sqlite_trouble")),
             Part(

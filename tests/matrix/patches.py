@@ -13,6 +13,7 @@
 
 `breaks` lists the properties whose loss the bug is; where it is missing they are those of the id: K18's by the table
 of bugs, S10's is S10. `ids` in the form Q1, Q2, ... are for conditions of SQL statements, and always have `breaks`.
+What is a rule of the contract and no property is named by its section: `CONTRACT §9`.
 """
 
 from __future__ import annotations

@@ -162,7 +162,7 @@ def _resumed(path: Path) -> dict[Key, dict[str, Verdict]]:
         return {}
     return {
         _key(Patch(**entry["patch"])): {
-            name: Verdict(told["killed"], tuple(told["names"]), told["first"])
+            name: Verdict(told["killed"], tuple(told["seen"]), tuple(told["kept"]), told["first"])
             for name, told in entry["verdicts"].items()
         }
         for entry in json.loads(path.read_text(encoding="utf-8"))

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.matrix import patches
-from tests.matrix.judging import LEAST, NAMED, Row, faults, seeing
+from tests.matrix.judging import KEPT, KILLED, LEAST, NAMED, Row, faults, seeing
 from tests.matrix.layers import LAYERS, Part
 from tests.matrix.page import PAGE
 from tests.matrix.patches import ROOT, BadPatch, Patch
@@ -133,22 +133,26 @@ def test_no_bug_survives_and_an_obvious_one_dies(tmp_path: Path) -> None:
 
 
 def test_what_the_matrix_demands() -> None:
-    """A bug survives, is seen by one layer alone, or is killed without its property: each is a fault of the row."""
+    """A bug survives, is seen by one layer alone, or is killed without its property, for which its number does not
+    stand: each is a fault of the row."""
 
     def said(**verdicts: Verdict) -> list[str]:
         return [fault.split(":")[0].split(" (")[0] for fault in faults(Row(bug(), verdicts))]
 
-    missed, named, other = Verdict(False), Verdict(True, ("S5",), "t"), Verdict(True, ("S9",), "t")
+    missed, named, other = Verdict(False), Verdict(True, ("S5",)), Verdict(True, ("S9",), ("K18",))
+    kept = Verdict(True, ("S9",), ("S5",))
     assert said(units=named, kit=other) == []
+    assert said(units=kept, kit=other) == []
     assert said(units=missed, kit=missed) == ["K18 survives"]
     assert said(units=named, kit=missed) == ["K18 is killed by units alone"]
     assert said(units=other, kit=other) == ["K18 is killed, but no failure names S5"]
     assert said(units=other, kit=named) == ["K18"]  # whoever breaks it by hand reads the first layer first
-    assert Row(bug(), {"units": named}).cell("units") == NAMED
+    cells = Row(bug(), {"units": named, "kit": kept, "checker": other})
+    assert [cells.cell(name) for name in ("units", "kit", "checker")] == [NAMED, KEPT, KILLED]
 
 
 def test_what_a_run_of_pytest_says() -> None:
     out = "E   assert S4\nkeeps: B17\n  S9\nFAILED tests/x.py::test_it[a b] - AssertionError: S1\n"
-    assert verdict_of(1, out) == Verdict(True, ("S4", "B17"), "tests/x.py::test_it[a b]")
+    assert verdict_of(1, out) == Verdict(True, ("S4",), ("B17",), "tests/x.py::test_it[a b]")
     assert verdict_of(0, out) == Verdict(False)
     assert verdict_of(4, "usage").first.startswith("pytest ended with 4")

@@ -30,12 +30,18 @@ _LATER = 10
 
 @frozen
 class Verdict:
-    """What a layer made of a tree. `names`: the properties that its failures name. `first`: the test that failed
-    first, or what else went wrong."""
+    """What a layer made of a tree. `seen`: the properties that the failures' own texts name. `kept`: those that the
+    failed tests say that they keep. `first`: the test that failed first, or what else went wrong."""
 
     killed: bool
-    names: tuple[str, ...] = ()
+    seen: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
     first: str = ""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All of them."""
+        return tuple(dict.fromkeys((*self.seen, *self.kept)))
 
 
 class Tree:
@@ -117,7 +123,7 @@ class Tree:
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.communicate()
-                return Verdict(True, (), f"hung for {SECONDS} s")
+                return Verdict(True, first=f"hung for {SECONDS} s")
         return verdict_of(process.returncode, said)
 
     def _env(self, *, keep_compiled: bool) -> dict[str, str]:
@@ -141,6 +147,9 @@ def verdict_of(status: int, said: str) -> Verdict:
     if status == 0:
         return Verdict(False)
     failed = re.findall(r"^(?:FAILED|ERROR) (\S+?(?:\[.*?\])?)(?: - .*)?$", said, re.MULTILINE)
-    lines = [line for line in said.splitlines() if line.startswith(("E  ", "keeps: "))]
     first = failed[0] if failed else f"pytest ended with {status}: {said.strip().splitlines()[-1:]}"
-    return Verdict(True, tuple(names_in("\n".join(lines))), first)
+    seen, kept = (
+        tuple(names_in("\n".join(line for line in said.splitlines() if line.startswith(mark))))
+        for mark in ("E  ", "keeps: ")
+    )
+    return Verdict(True, seen, kept, first)
