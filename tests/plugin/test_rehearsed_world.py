@@ -9,8 +9,9 @@ import pytest
 import trio
 
 import tenure
-from tenure.errors import ProcessFailed
-from tenure.requests import Complete
+from tenure.errors import InvalidValue, ProcessFailed
+from tenure.requests import Complete, Renew
+from tenure_testing.playing import FAIR, Stuck
 from tenure_testing.playing.tasks import Park, parked
 from tenure_testing.rehearsing import ForeignAwait, RehearsedWorld, pass_time, sleep
 
@@ -166,6 +167,53 @@ def test_a_reply_that_is_lost_after_the_commit_is_asked_for_again(tenure_world: 
     assert handle.wait() == 1
     tenure_world.run_until_idle()
     assert lost.met == 2
+
+
+@pytest.mark.parametrize("kind", ["Complete", tenure.Context, (Complete, "Renew"), (), Complete | Renew])
+def test_a_fault_says_which_requests_there_are(tenure_world: RehearsedWorld, kind: object) -> None:
+    for fault in (tenure_world.drop_reply, tenure_world.drop_request, tenure_world.refuse):
+        with pytest.raises(
+            InvalidValue, match=r"is no class of requests; .* such as Complete, RecordEffect or"
+        ):
+            fault(kind)
+
+
+def test_a_fault_meets_any_of_several_requests(tenure_world: RehearsedWorld) -> None:
+    tenure_world.worker(app_of(an_hour))
+    lost = tenure_world.drop_reply((Complete, Renew), times=3)
+    every = tenure_world.rule(object, FAIR, times=1)
+    assert tenure_world.client.start("job").wait() == 1
+    assert (lost.met, every.met) == (3, 1)
+
+
+@pytest.mark.parametrize("url", ["postgresql://x", "orders.db", ""])
+def test_a_store_that_no_world_has_is_told_with_those_that_it_has(url: str) -> None:
+    with pytest.raises(
+        InvalidValue, match=r"that a played world has; write 'memory:' or 'sqlite:///file.db'"
+    ):
+        RehearsedWorld(url)
+
+
+def test_who_waits_for_a_worker_that_is_not_there_is_told(tenure_world: RehearsedWorld) -> None:
+    """`handle.wait()` waits by `run_until` as well, for a day of the world's time."""
+
+    def waits() -> None:
+        tenure_world.run_until(lambda: False, within=10, what="an outcome")
+
+    app = app_of(an_hour)
+    tenure_world.client.start("job", id="p")
+    with pytest.raises(Stuck, match=r"did not .* time; process 'p' is of kind 'job', and no worker runs$"):
+        waits()
+    tenure_world.worker(tenure.App())
+    none = "and none of the workers that run is for it$"
+    with pytest.raises(Stuck, match=f"process 'p' is of kind 'job', {none}"):
+        waits()
+    tenure_world.worker(app)
+    with pytest.raises(Stuck, match=r"an outcome did not come within 10 s of the world's time$"):
+        waits()
+    tenure_world.client.start("job", id="q", profile="eu")
+    with pytest.raises(Stuck, match=f"time; process 'q' is of kind 'job' and profile 'eu', {none}"):
+        waits()
 
 
 async def on_asyncio(ctx: tenure.Context) -> None:

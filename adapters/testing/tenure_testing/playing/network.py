@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from random import Random
-from typing import Any
+from typing import Any, cast, get_args
 
 from attrs import define, field, frozen
 
+from tenure.errors import InvalidValue
 from tenure.instants import NANOS_PER_MILLI
 from tenure.replies import Unavailable, Unknown
 from tenure.requests import Request
@@ -77,7 +78,15 @@ class Rule:
 
 
 def fitting(kind: Any, process_id: str | None) -> Callable[[Request], bool]:
-    """Requests of that type, or tuple of types, that name that process (None: any)."""
+    """Requests of that type, or tuple of types, that name that process (None: any). Raises InvalidValue where no
+    request can be of such a type."""
+    kinds = cast("tuple[object, ...]", kind if isinstance(kind, tuple) and kind else (kind,))
+    for one in kinds:
+        if one is not object and one not in get_args(Request):
+            raise InvalidValue(
+                f"{one!r} is no class of requests; say which a fault is to meet by one of those in tenure.requests, "
+                "such as Complete, RecordEffect or Renew, by a tuple of them, or by object for all"
+            )
 
     def fits(request: Request) -> bool:
         return isinstance(request, kind) and process_id in (None, process_of(request))

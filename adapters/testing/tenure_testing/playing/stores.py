@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
+from tenure.errors import InvalidValue
 from tenure.instants import StoreTime
 from tenure.limits import Limits
 from tenure.process import Record
@@ -18,11 +19,17 @@ Make = Callable[[Callable[[], StoreTime]], ProcessRegistry]
 
 
 def maker(store: str | Make, limits: Limits) -> Make:
-    """How the store is opened: by its URL, `memory:` or `sqlite:///file.db`, or by the caller's own function."""
+    """How the store is opened: by its URL, `memory:` or `sqlite:///file.db`, or by the caller's own function.
+    Raises InvalidValue for a URL of another kind."""
     if not isinstance(store, str):
         return store
     if store.startswith("sqlite:"):
         return lambda clock: open_sqlite(store, clock=clock, limits=limits, busy_timeout=0, gap=0)
+    if not store.startswith("memory:"):
+        raise InvalidValue(
+            f"{store!r} names no store that a played world has; write 'memory:' or 'sqlite:///file.db', "
+            "or pass a function that makes a store which reads the clock it is given"
+        )
     return lambda clock: open_memory(store, clock=clock, limits=limits)
 
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, assert_never
 
 from attrs import frozen
 
 from tenure.client import Handle
-from tenure.process import Cancelled, Failure, Outcome, Record, Success
+from tenure.process import Cancelled, Failure, Outcome, Record, Success, Work
 from tenure_driver import Job
 from tenure_driver.blocking import BlockingHandle
-from tenure_testing.playing import Host, Make, Observer, World
-from tenure_testing.playing.world import BEGIN, SECOND
+from tenure_testing.playing import Host, Make, Observer, Stuck, World
+from tenure_testing.playing.world import BEGIN, PATIENCE, SECOND
 from tenure_testing.rehearsing.foreign import ForeignAwait, foreign
 
 THIEF = "thief"
@@ -48,6 +49,27 @@ class RehearsedWorld(World):
     def elapsed(self) -> float:
         """Seconds since the world began."""
         return (self.now - BEGIN) / SECOND
+
+    def run_until(
+        self, condition: Callable[[], bool], within: float = PATIENCE, what: str = "the condition"
+    ) -> None:
+        """As `World.run_until`; Stuck also tells which processes wait for a worker that is not there."""
+        try:
+            super().run_until(condition, within, what)
+        except Stuck as stuck:
+            unattended = [self._unattended(row) for row in self.store.records()]
+            raise Stuck("; ".join([str(stuck), *filter(None, unattended)])) from None
+
+    def _unattended(self, row: Record) -> str:
+        """Why nobody claims the process, or nothing."""
+        work = isinstance(row.registration.input, Work)
+        if row.outcome is not None or not work or any(handles(host, row) for host in self.hosts):
+            return ""
+        runs = any(host.alive and not host.finished and host.app is not None for host in self.hosts)
+        profile = row.registration.provenance.host_profile_id
+        asked = f"kind {row.registration.kind!r}" + (f" and profile {profile!r}" if profile else "")
+        none = "none of the workers that run is for it" if runs else "no worker runs"
+        return f"process {row.id!r} is of {asked}, and {none}"
 
     # --- asserting ------------------------------------------------------------------------------------------------
 
