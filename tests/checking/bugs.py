@@ -16,7 +16,7 @@ from tenure.limits import Limits
 from tenure.process import Cancelled, Fence, Record
 from tenure.registry import Decision
 from tenure.replies import Answer, Claimed, Completed, Grant, Reason, Refused, Renewed, Stamp, Succeeded
-from tenure.requests import Claim, Complete, RecordEffect, Release, Renew, RequestCancel
+from tenure.requests import Claim, Complete, EmitEvent, RecordEffect, Release, Renew, RequestCancel
 from tenure.stores import DurabilityTier
 from tenure.tables import Edge, each, go, ignore
 from tenure.tiers import Facets
@@ -297,3 +297,9 @@ REASONS: dict[str, Patch] = {
     ),
 }
 """The bug that each configuration's `reason` names."""
+
+RIVALS: dict[str, tuple[str, Patch]] = {
+    "forgotten rows": ("S8", deciding(Release, unfenced)),
+    "effects and events": ("S4", deciding(EmitEvent, unfenced)),
+}
+"""The property and the bug for which a configuration without zombies has a second worker, as its `reason` says."""

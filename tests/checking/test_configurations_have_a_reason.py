@@ -1,4 +1,5 @@
-"""Each configuration is in the set for a bug that it finds and no smaller one does; and its counts are pinned."""
+"""Each configuration is in the set for a bug that it finds and no smaller one of the set does, its second worker for
+one of its own or for the cut-off; and its counts are pinned."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ from attrs import evolve
 from tenure_testing.checking import CONFIGURATIONS, GATE, cutoff, explore, named, shrunk
 from tenure_testing.checking.configurations import ROWS
 from tenure_testing.checking.golden import pinned
-from tests.checking.bugs import REASONS
+from tests.checking.bugs import REASONS, RIVALS
 
 SMALLER = {
     "tiers": (),
@@ -30,6 +31,31 @@ def test_its_bug_is_found_there_and_in_no_smaller_one(monkeypatch: pytest.Monkey
     assert found.properties[0] in named(name).reason
     for smaller in SMALLER[name]:
         assert explore(shrunk(named(smaller))).violation is None
+
+
+@pytest.mark.parametrize("name", RIVALS)
+def test_without_zombies_the_second_worker_has_a_bug_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """There one worker alone has no rival whose lease could be stale."""
+    number, patch = RIVALS[name]
+    patch(monkeypatch)
+    assert explore(evolve(named(name), workers=1)).violation is None
+    found = explore(named(name)).violation
+    assert found is not None
+    assert found.properties[0] == number
+    assert f"; {number}" in named(name).reason
+
+
+@pytest.mark.parametrize("name", ["rows and zombies", "drain and cancel"])
+def test_with_a_zombie_the_second_worker_is_there_for_the_cut_off(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Its bug is found with one worker already, and `reason` says so."""
+    REASONS[name](monkeypatch)
+    assert explore(shrunk(named(name))).violation is not None
+    assert "one worker" in named(name).reason
+    assert named(name).reason.endswith("the second worker is there for the cut-off")
 
 
 def test_each_has_its_bug_or_is_there_for_the_cut_off() -> None:

@@ -19,7 +19,8 @@ class Configuration:
 
     `workers`, `processes`; `ttl` in ticks of the store's clock; `zombies`: how many requests may be in the air that
     nobody waits for any more. `features` are words that `world` knows. `world` makes the world to be explored.
-    `reason` names the bug for which this configuration is in the set: it is found here, and in no smaller one.
+    `reason` names the bug for which this configuration is in the set: it is found here, and in no smaller one
+    of the set.
     `sometimes` is what must be seen here. `large`: not in the gate's set, but in that of `make verify`. `search` does
     more than `explore_world` does with that world (liveness, say); None where nothing more is asked.
     """

@@ -1,8 +1,9 @@
 """The named configurations of rows and workers under free clocks: what is in the set, why, and what must be seen there.
 
-Each is here for a bug that it finds and no smaller one of the set does; `tests/checking` plants the bug and looks. Two
-stand apart, with a third worker and with a second zombie: they are searched for whether there is anything new in them
-(`cutoff`). `FLEETS` are searches of the worker machine, `TIMED` those under bounded drift, with liveness.
+Each is here for a bug that it finds and no smaller one of the set does; `tests/checking` plants the bug and looks.
+Where that bug needs no second worker, `reason` says what the second one is there for. Two stand apart, with a third
+worker and with a second zombie: they are searched for whether there is anything new in them (`cutoff`). `FLEETS` are
+searches of the worker machine, `TIMED` those under bounded drift, with liveness.
 """
 
 from __future__ import annotations
@@ -100,21 +101,24 @@ ROWS: tuple[Configuration, ...] = (
         "forgotten rows",
         (2, 2, 0),
         "prune",
-        "S11, K20: a completion of a process that was pruned makes its row again",
+        "S11, K20: a completion of a process that was pruned makes its row again; "
+        "S8, K3, with the second worker: a stale release is not refused",
         (*ALWAYS, *RIVALS, *FORGOTTEN),
     ),
     _rows(
         "effects and events",
         (2, 2, 0),
         "effects events",
-        "S10: a later attempt's effect replaces what the first one recorded",
+        "S10: a later attempt's effect replaces what the first one recorded; "
+        "S4, with the second worker: an event under a stale lease is recorded",
         (*ALWAYS, *RIVALS, *EFFECTS),
     ),
     _rows(
         "rows and zombies",
         (2, 2, 1),
         "",
-        "S9, K16: a renewal that is late undoes the release of its own worker",
+        "S9, K16: a renewal that is late undoes the release of its own worker; "
+        "one worker and a zombie show it, the second worker is there for the cut-off",
         (*ALWAYS, *RIVALS, *ZOMBIES),
     ),
     _rows(
@@ -129,7 +133,8 @@ ROWS: tuple[Configuration, ...] = (
         "drain and cancel",
         (2, 2, 1),
         "drain cancel",
-        "S17: an attempt that is cancelled in a drain forgets who asked for it, and why",
+        "S17: an attempt that is cancelled in a drain forgets who asked for it, and why; "
+        "one worker shows it, the second worker is there for the cut-off",
         (*ALWAYS, *RIVALS, *ZOMBIES, *CANCELS, "is told to shut down"),
     ),
     _rows(
