@@ -60,11 +60,18 @@ def diagram(found: Violation) -> str:
     lines += [f"    participant {name} as worker {name}" for name in workers]
     lines += [
         "    participant S as the store",
-        *(f"    {line}" for move in found.path for line in told(move)),
+        *(f"    {line}" for move in answered(found) for line in told(move)),
     ]
     over = f"{workers[0]},S" if workers else "S"
     said = found.said.replace(";", ",")  # which ends a line of a diagram
     return "\n".join([*lines, f"    Note over {over}: breaks {found.properties[0]}: {said}", "```"]) + "\n"
+
+
+def answered(found: Violation) -> list[Move]:
+    """The path; the answer that breaks a property, of which a move knows the request alone, in the words of `said`."""
+    *path, last = found.path
+    words = found.said.partition(";")[0]
+    return [*path, last._replace(action=words) if words.startswith(f"{last.action} ") else last]
 
 
 def told(move: Move) -> Iterator[str]:
