@@ -43,13 +43,16 @@ endef
 
 RULES := tests/stores tests/conformance tests/checking
 PLAYED := tests/stateful tests/crashes tests/simulation tests/matrix tests/mutants
+REST := $(patsubst %,--ignore=%,tests/core $(RULES) $(PLAYED)) --junit-xml=$(FIGURES)/rest.xml
+TESTED := $(FIGURES)/core.xml,$(FIGURES)/rules.xml,$(FIGURES)/played.xml,$(FIGURES)/rest.xml
 
 # From the small to the large, so that a bug is named by the smallest thing that sees it.
 test: $(STAMP) ## all tests; the core's own must reach every branch of the core
-	$(BIN)/coverage run -m pytest tests/core
+	mkdir -p $(FIGURES)
+	$(BIN)/coverage run -m pytest tests/core --junit-xml=$(FIGURES)/core.xml
 	$(BIN)/coverage report
-	$(call together,$(BIN)/tenure check --jobs 1,$(BIN)/pytest $(RULES))
-	$(call together,$(BIN)/pytest $(PLAYED),$(BIN)/pytest tests $(patsubst %,--ignore=%,tests/core $(RULES) $(PLAYED)))
+	$(call together,$(BIN)/tenure check --jobs 1,$(BIN)/pytest $(RULES) --junit-xml=$(FIGURES)/rules.xml)
+	$(call together,$(BIN)/pytest $(PLAYED) --junit-xml=$(FIGURES)/played.xml,$(BIN)/pytest tests $(REST))
 	$(BIN)/tenure simulate --seeds 2000 --complete
 
 demo: $(STAMP) ## the standard library through three workers, one killed, one a zombie (STORE=url for a store of your own)
@@ -58,14 +61,13 @@ demo: $(STAMP) ## the standard library through three workers, one killed, one a 
 bench: $(STAMP) ## figures of speed and memory; they are printed, never asserted
 	$(BIN)/python -m tests.bench.run
 
-verify: $(STAMP) ## what takes hours: the large searches, many more seeds and drawn examples, the kill matrix
-	mkdir -p $(FIGURES)
+verify: test ## what takes hours: the large searches, many more seeds and drawn examples, the kill matrix
 	$(BIN)/tenure check --large --json > $(FIGURES)/check.json
 	$(BIN)/tenure simulate --seeds 20000 --complete --json > $(FIGURES)/simulate.json
-	$(BIN)/pytest tests --hypothesis-profile=verify --junit-xml=$(FIGURES)/tests.xml
+	$(BIN)/pytest tests --hypothesis-profile=verify
 	$(BIN)/python -m tests.matrix.run --json $(FIGURES)/matrix.json
 	$(BIN)/python -m tests.verification.run check=$(FIGURES)/check.json simulate=$(FIGURES)/simulate.json \
-		tests=$(FIGURES)/tests.xml matrix=$(FIGURES)/matrix.json
+		matrix=$(FIGURES)/matrix.json tests=$(TESTED)
 
 kill-matrix: $(STAMP) ## known bugs, planted one by one in a copy, and which layer of tests sees each
 	mkdir -p $(FIGURES)

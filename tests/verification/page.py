@@ -35,8 +35,8 @@ NOT_COVERED = """\
   trampoline, crashes of real operating system processes at each boundary of the store, the demo with SIGKILL and
   SIGSTOP.
 - Liveness is checked for two workers, under the fairness that `tenure_testing.checking.liveness` states, and for clocks
-  that drift at most one tick apart; "within ..." is checked as "at last". That a healthy worker never loses a lease (L3)
-  needs answers within `renew_interval`: keep `call_timeout` below it, as the defaults do.
+  that drift at most one tick apart; "within ..." is checked as "at last". That a healthy worker never loses a lease
+  (L3) needs answers within `renew_interval`: keep `call_timeout` below it, as the defaults do.
 - `max_run`, undeclared events and mismatching effects are not in the search; traces, vectors and drawn tests have them.
 - A store that lies, bit rot, and a C function that keeps the interpreter's lock (the leases may expire, nothing else
   breaks) are out of scope.
@@ -90,6 +90,23 @@ def _simulate(part: Part) -> str:
         f"{part['fault_count']:,} faults; every seed played twice, under two PYTHONHASHSEEDs, with the same trace; "
         f"{len(part['failures'])} failed, in {part['seconds']:,.0f} s.",
         [f"Faults: {faults}.", "", f"Met: {met}."],
+        part,
+    )
+
+
+def _lists(part: Part) -> str:
+    vectors = part["vectors"]
+    passed = (
+        f"Stores in memory, on SQLite and in JavaScript pass {vectors['steps']:,} steps, {vectors['tours']:,} tours that "
+        f"take every transition of closed graphs of the law, and {vectors['scenarios']:,} scenarios "
+        "([conformance](conformance/README.md))."
+    )
+    return _section(
+        "Boundaries and vectors",
+        f"A store on SQLite dies, as a process of the operating system, at each of {part['store_points']}, and a "
+        f"played worker is struck at {part['worker_points']} ([the store's](../tests/crashes/store_points.txt), "
+        "[the worker's](../tests/crashes/worker_points.txt)).",
+        [passed],
         part,
     )
 
@@ -150,6 +167,7 @@ SECTIONS: dict[str, Callable[[Part], str]] = {
     "simulate": _simulate,
     "matrix": _matrix,
     "mutants": _mutants,
+    "lists": _lists,
     "tests": _tests,
 }
 """By the name of the part, in the order of the page."""

@@ -2,8 +2,9 @@
 
     .venv/bin/python -m tests.verification.run PART=FILE ...
 
-PART is `check`, `simulate`, `matrix`, `mutants` (what their `--json` wrote) or `tests` (pytest's `--junit-xml`). A part
-that is not named stays as it was, with the date and the versions that it was measured with.
+PART is `check`, `simulate`, `matrix`, `mutants` (what their `--json` wrote) or `tests` (pytest's reports that `make test`
+left, with commas between). A part that is not named stays as it was, with the date and the versions that it was
+measured with; what the repository itself lists is counted anew.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 from tenure_testing.checking import CONFIGURATIONS
-from tests.verification.page import DATA, PAGE, SECTIONS, Part, page, read
+from tests.verification.page import DATA, PAGE, ROOT, SECTIONS, Part, page, read
 
 PACKAGES = ("tenure", "attrs", "trio", "hypothesis", "pytest", "mutmut")
 
@@ -35,11 +36,12 @@ def main(arguments: list[str]) -> int:
             print(f"{name!r} is no part; there are {', '.join(READERS)}", file=sys.stderr)
             return 2
         try:
-            part = READERS[name](Path(file))
+            part = READERS[name](file)
         except (OSError, ValueError, KeyError) as error:
             print(f"{file} is not what {name} writes: {error}", file=sys.stderr)
             return 2
         data[name] = {"measured": measured(), **part}
+    data["lists"] = {"measured": measured(), **lists()}
     ordered = {name: data[name] for name in SECTIONS if name in data}
     DATA.write_text(json.dumps(ordered, indent=1) + "\n", encoding="utf-8")
     PAGE.write_text(page(ordered), encoding="utf-8")
@@ -59,18 +61,33 @@ def measured() -> dict[str, Any]:
     }
 
 
-def _json(file: Path) -> Any:
-    return json.loads(file.read_text(encoding="utf-8"))
+def lists() -> Part:
+    """What is counted in the repository itself."""
+    folder = ROOT / "tests" / "crashes"
+    store, worker = (
+        (folder / f"{name}_points.txt").read_text().splitlines()[0] for name in ("store", "worker")
+    )
+    vectors = ROOT / "docs" / "conformance"
+    names = ("steps", "tours", "scenarios")
+    return {
+        "store_points": store.partition(",")[0],
+        "worker_points": worker.partition(";")[0],
+        "vectors": {name: len((vectors / f"{name}.jsonl").read_text().splitlines()) for name in names},
+    }
 
 
-def _check(file: Path) -> Part:
+def _json(file: str) -> Any:
+    return json.loads(Path(file).read_text(encoding="utf-8"))
+
+
+def _check(file: str) -> Part:
     part: Part = _json(file)
     large = {one.name: one.large for one in CONFIGURATIONS}
     part["configurations"] = [{**one, "large": large[one["name"]]} for one in part["configurations"]]
     return part
 
 
-def _simulate(file: Path) -> Part:
+def _simulate(file: str) -> Part:
     part: Part = _json(file)
     return {
         name: part[name]
@@ -78,7 +95,7 @@ def _simulate(file: Path) -> Part:
     }
 
 
-def _matrix(file: Path) -> Part:
+def _matrix(file: str) -> Part:
     rows = _json(file)
     tried, killed = Counter[str](), Counter[str]()
     for row in rows:
@@ -89,14 +106,15 @@ def _matrix(file: Path) -> Part:
     return {"bugs": len(rows), "survivors": sum(bool(row["faults"]) for row in rows), "layers": layers}
 
 
-def _mutants(file: Path) -> Part:
+def _mutants(file: str) -> Part:
     part: Part = _json(file)
     return {name: part[name] for name in ("modules", "mutants", "seconds")}
 
 
-def _tests(file: Path) -> Part:
+def _tests(file: str) -> Part:
     folders: dict[str, dict[str, float]] = {}
-    for case in ET.parse(file).iter("testcase"):
+    cases = (case for name in file.split(",") for case in ET.parse(name).iter("testcase"))
+    for case in cases:
         if case.find("skipped") is not None:
             raise ValueError(f"{case.get('name')} was skipped")
         folder = (case.get("classname") or "").split(".")[1]
@@ -109,7 +127,7 @@ def _tests(file: Path) -> Part:
     }
 
 
-READERS: dict[str, Callable[[Path], Part]] = {
+READERS: dict[str, Callable[[str], Part]] = {
     "check": _check,
     "simulate": _simulate,
     "matrix": _matrix,

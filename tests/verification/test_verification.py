@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tenure_testing.checking.golden import pinned
 from tests.verification.page import PAGE, SECTIONS, counts, page, read
+from tests.verification.run import lists
 
 
 def test_the_page_is_made_of_the_figures() -> None:
@@ -17,6 +18,11 @@ def test_every_part_was_measured() -> None:
 def test_the_counts_of_the_search_are_those_that_are_pinned() -> None:
     """Who changes a count measures again: `make verify` has the commands."""
     assert counts(read()["check"]) == pinned()
+
+
+def test_what_the_repository_lists_is_counted() -> None:
+    """`python -m tests.verification.run` counts it anew."""
+    assert {name: value for name, value in read()["lists"].items() if name != "measured"} == lists()
 
 
 def test_nothing_was_broken_and_no_known_bug_survived() -> None:
