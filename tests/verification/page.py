@@ -97,8 +97,8 @@ def _simulate(part: Part) -> str:
 def _lists(part: Part) -> str:
     vectors = part["vectors"]
     passed = (
-        f"Stores in memory, on SQLite and in JavaScript pass {vectors['steps']:,} steps, {vectors['tours']:,} tours that "
-        f"take every transition of closed graphs of the law, and {vectors['scenarios']:,} scenarios "
+        f"Stores in memory, on SQLite and in JavaScript pass {vectors['steps']:,} steps, {vectors['tours']:,} tours "
+        f"that take every transition of closed graphs of the law, and {vectors['scenarios']:,} scenarios "
         "([conformance](conformance/README.md))."
     )
     return _section(
