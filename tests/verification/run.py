@@ -3,8 +3,8 @@
     .venv/bin/python -m tests.verification.run PART=FILE ...
 
 PART is `check`, `simulate`, `matrix`, `mutants` (what their `--json` wrote) or `tests` (the reports of pytest that
-`make test` left, with commas between). A part that is not named stays as it was, with the date and the versions that it was
-measured with; what the repository itself lists is counted anew.
+`make test` left, with commas between). A part that is not named stays as it was, with the date and the versions that it
+was measured with; what the repository itself lists is counted anew.
 """
 
 from __future__ import annotations
