@@ -334,11 +334,11 @@ def test_a_handler_that_is_left_behind_wakes_nobody() -> None:
     (renewal,) = (send for send in driven.tick(10) if isinstance(send, t.Send))
     lost = Instant(10 * SECOND)
     driven.router.answered(renewal.id, Fenced(), lost)
-    before = driven.router.wakeup()
-    assert before == lost + TIMINGS.stop_grace_ns, "then it is left behind"
-    driven.router.asked(token, 1, None, before)
+    left_behind = Instant(lost + TIMINGS.stop_grace_ns)
+    assert driven.router.wakeup() == left_behind
+    driven.router.asked(token, 1, None, left_behind)
     assert isinstance(driven.router.attempts[token], t.Detached)
-    assert driven.router.wakeup() != before
+    assert driven.router.wakeup() != left_behind
 
 
 def test_what_a_handler_asks_leaves_nothing_behind() -> None:

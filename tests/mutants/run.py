@@ -12,13 +12,16 @@ not touched. Exits 1 if a mutant is left, or more than 2 % are excused.
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 
 from tests.mutants import results
 from tests.mutants.excused import Excuse, excuses, pointless
@@ -48,10 +51,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     known = excuses()
     core, statements = core_mutants(asked.only), store_mutants(asked.only)
     _say(f"{len(core)} mutants of the core, {len(statements)} of the store's SQL")
-    _fast([mutant for mutant in _left(core, known) if not _excused(mutant, known)], asked.jobs)
-    _slow(_left(core, known), CORE_TESTS, asked.jobs)
-    _slow(_left(statements, known), STORE_TESTS, asked.jobs)
-    same_graphs(_left(core, known), RESULTS)
+    _fast([mutant for mutant in left(core, known) if not _excused(mutant, known)], asked.jobs)
+    _slow(left(core, known), CORE_TESTS, asked.jobs)
+    _slow(left(statements, known), STORE_TESTS, asked.jobs)
+    same_graphs(left(core, known), RESULTS)
     mutants = [*core, *statements]
     report = Report.of(mutants, results.read(RESULTS), known)
     print(table(report))
@@ -104,15 +107,15 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _left(mutants: Sequence[Mutant], known: Sequence[Excuse]) -> list[Mutant]:
+def left(mutants: Sequence[Mutant], known: Sequence[Excuse]) -> list[Mutant]:
     """Those that nothing has killed so far. What is excused is tried once."""
     found = results.read(RESULTS)
 
-    def left(mutant: Mutant) -> bool:
+    def is_left(mutant: Mutant) -> bool:
         result = found.get(digest_of(mutant))
         return result is None or not (result.dead or _excused(mutant, known))
 
-    return [mutant for mutant in mutants if left(mutant)]
+    return [mutant for mutant in mutants if is_left(mutant)]
 
 
 def _excused(mutant: Mutant, known: Sequence[Excuse]) -> bool:
@@ -137,6 +140,8 @@ def _slow(mutants: Sequence[Mutant], tests: Sequence[str], jobs: int) -> None:
     seconds: dict[str, float] = {}
     if measured.exists():
         seconds = json.loads(measured.read_text(encoding="utf-8"))
+    if mutants and judged(_unchanged(mutants[0]), tests, seconds).dead:
+        sys.exit(f"{' '.join(tests)}: a test fails without a mutant")
     children: list[int] = []
     for part in range(jobs):
         child = os.fork()
@@ -150,11 +155,18 @@ def _slow(mutants: Sequence[Mutant], tests: Sequence[str], jobs: int) -> None:
         os.waitpid(child, 0)
 
 
+def _unchanged(mutant: Mutant) -> Mutant:
+    """The module as it is, which everything must let pass: a runner that kills by a fault of its own would not."""
+    package, _, name = mutant.module.partition(".")
+    folder = CORE if package == CORE.name else SQLITE
+    return evolve(mutant, source=(folder / f"{name or '__init__'}.py").read_text(encoding="utf-8"))
+
+
 def _judge(mutants: Sequence[Mutant], tests: Sequence[str], seconds: Mapping[str, float]) -> None:
     """The files whose tests ended the last mutants of a module meet the next one first, alone: they are soon there."""
     # Before the forks, since every one of them needs it.
-    import hypothesis.stateful  # noqa: F401
-
+    import_module("hypothesis.stateful")
+    gc.freeze()
     lately: dict[str, list[str]] = {}
     for mutant in mutants:
         first = lately.setdefault(mutant.module, [])

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+from tenure_testing.checking.configurations import named
+from tests.mutants import run
 from tests.mutants.excused import Excuse, excuses, pointless
 from tests.mutants.generate import Mutant, mutants_of
+from tests.mutants.graphs import GRAPHS
 from tests.mutants.report import MOST, Report, page, table
-from tests.mutants.results import Result, digest_of, read
+from tests.mutants.results import Result, add, digest_of, read
 from tests.mutants.run import CORE, PAGE, ROOT, SQLITE
 from tests.mutants.statements import statements_of
 
@@ -174,6 +178,19 @@ def test_every_excuse_is_of_a_mutant_that_is_there() -> None:
             found += statements_of(module, (SQLITE / f"{name}.py").read_text(encoding="utf-8"))
     assert pointless(known, found) == []
     assert pointless([Excuse("tenure.errors", "nobody", "a", "b", "")], found)
+
+
+def test_the_graphs_are_of_configurations_that_there_are() -> None:
+    assert {named(name).name for name in GRAPHS} == set(GRAPHS)
+
+
+def test_what_is_excused_meets_the_tests_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever else survived is tried again, and nothing that is dead."""
+    monkeypatch.setattr(run, "RESULTS", tmp_path / "results.jsonl")
+    mutants, excuse = [mutant(number) for number in range(4)], Excuse("toy", "f", "a = 1", "a = 0", "why")
+    assert run.left(mutants, [excuse]) == mutants, "nothing is known yet"
+    add(run.RESULTS, [result(0, "killed"), result(1, "survived"), result(2, "survived")])
+    assert run.left(mutants, [excuse]) == mutants[2:]
 
 
 def test_the_page_has_every_excuse() -> None:
