@@ -273,6 +273,7 @@ GREET = 'print(\'{"is":"greeting","protocol":1,"store":"odd","can":[]}\', flush=
 BROKEN = [
     ("it ended with exit code 7", "import sys; sys.exit(7)"),
     ("it answered what is no JSON", "print('hello', flush=True); input(); input()"),
+    ("it answered what is no JSON: b'", "print('[' * 100_000, flush=True); input()"),
     ("its answer is not of the protocol", 'print(\'{"is":"done","more":1}\', flush=True); input()'),
     ("it answered Hello with Done", 'print(\'{"is":"done"}\', flush=True); input()'),
     ("it speaks protocol 2", GREET.replace('"protocol":1', '"protocol":2') + "input()"),
@@ -334,6 +335,8 @@ def test_a_difference_is_told_in_words(
         ((), "name the program"),
         (("--serve", "memory:", "--", "x"), "takes no COMMAND"),
         (("--only", "no-such-name", "--", "x"), "no vector is called"),
+        (("--timeout", "nan", "--", "x"), "nan is no number of seconds"),
+        (("--timeout", "inf", "--", "x"), "inf is no number of seconds"),
         (("--serve", "nobody://x"), "no store is installed"),
     ],
 )
@@ -348,6 +351,7 @@ def test_a_program_that_asks_nonsense_is_answered(local: Callable[[str], Local])
     lines: list[str] = []
     asked = [
         "{",
+        "[" * 100_000,
         '{"is":"new"}',
         '{"is":"execute","now":5,"requests":[]}',
         '{"is":"reopen"}',
@@ -355,6 +359,7 @@ def test_a_program_that_asks_nonsense_is_answered(local: Callable[[str], Local])
     ]
     serve(host_of("memory:", Path()), asked, lines.append)
     assert [json.loads(line)["is"] for line in lines] == [
+        "trouble",
         "trouble",
         "trouble",
         "trouble",

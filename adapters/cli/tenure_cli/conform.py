@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -17,12 +18,22 @@ if TYPE_CHECKING:
 FINDINGS_SHOWN = 10
 
 
+def _finite(ctx: click.Context, param: click.Parameter, seconds: float) -> float:
+    if not isfinite(seconds):
+        raise click.BadParameter(f"{seconds} is no number of seconds.")
+    return seconds
+
+
 @click.command()
 @click.option(
     "--only", metavar="NAME", default="", help="Vectors of this name, beginning or pattern; or one file."
 )
 @click.option(
-    "--timeout", type=click.FloatRange(min=0.001), default=10.0, help="Seconds for each answer.  [10]"
+    "--timeout",
+    type=click.FloatRange(min=0.001),
+    callback=_finite,
+    default=10.0,
+    help="Seconds for each answer.  [10]",
 )
 @click.option(
     "--serve", "url", metavar="URL", help="Be the store under test: memory:, sqlite:, or a store's URL."

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import selectors
 import subprocess
@@ -10,10 +9,10 @@ import time
 from abc import abstractmethod
 from collections.abc import Sequence
 from types import TracebackType
-from typing import IO, Any, Protocol
+from typing import IO, Protocol
 
 from tenure_testing.conforming.vectors import Command, Response, line_of
-from tenure_testing.conforming.wire import Garbled, from_json
+from tenure_testing.conforming.wire import Garbled, from_line
 
 LONGEST = 64 << 20
 """Bytes of one line, after which an answer is taken for garbage."""
@@ -50,11 +49,9 @@ class Program:
         text = line_of(command, Command).encode() + b"\n"
         line = self._exchange(process, text, time.monotonic() + self._timeout)
         try:
-            body: Any = json.loads(line)
+            response: Response = from_line(line, Response)
         except ValueError as error:
             raise Trouble(f"it answered what is no JSON: {line[:80]!r}") from error
-        try:
-            response: Response = from_json(body, Response)
         except Garbled as error:
             raise Trouble(f"its answer is not of the protocol: {error}") from error
         return response

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable
 
 from attrs import define, field
@@ -25,7 +24,7 @@ from tenure_testing.conforming.vectors import (
     Trouble,
     line_of,
 )
-from tenure_testing.conforming.wire import Garbled, from_json, to_json
+from tenure_testing.conforming.wire import Garbled, from_json, from_line, to_json
 from tenure_testing.registry_world import ManualClock
 
 
@@ -79,7 +78,7 @@ def serve(host: Host, lines: Iterable[str], write: Callable[[str], object]) -> N
     try:
         for line in lines:
             try:
-                command: Command = from_json(json.loads(line), Command)
+                command: Command = from_line(line, Command)
             except (ValueError, Garbled) as error:
                 response: Response = Trouble(f"this line is not of the protocol: {error}")
             else:

@@ -7,6 +7,7 @@ of JSON stay what they are to a store, texts; so no reader's idea of numbers or 
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from enum import Enum
@@ -57,6 +58,15 @@ def to_json(value: Any, hint: Any = None) -> Any:
 def from_json(body: Any, hint: Any, path: str = "") -> Any:
     """The value. Raises Garbled, with the path of what is wrong."""
     return wire_of(hint).read(body, path)
+
+
+def from_line(line: str | bytes, hint: Any) -> Any:
+    """The value that a line from somebody else says. Raises ValueError where it is no JSON, or nested too deeply for
+    Python's stack; Garbled."""
+    try:
+        return from_json(json.loads(line), hint)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
 
 
 def class_of(value: object) -> Any:
