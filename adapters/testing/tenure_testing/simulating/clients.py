@@ -11,6 +11,9 @@ from tenure_testing.playing import sleep
 from tenure_testing.simulating.plans import Plan
 
 PAUSE = 2.0
+LONGEST_DELAY = 10.0
+LATEST_CANCEL = 1.2
+"""When the last cancellation is asked for, in storms: after this one is over."""
 TOLD = "a client"
 
 
@@ -18,7 +21,7 @@ async def starting(client: tenure.Client, plan: Plan, number: int, kind: str, sc
     """Start the process in its time, and wait for its end: how it ended."""
     random = plan.random(f"client {number}")
     await sleep(plan.storm * 0.8 * random.random())
-    delay = 10.0 * random.random() if random.random() < 0.1 else 0.0
+    delay = LONGEST_DELAY * random.random() if random.random() < 0.1 else 0.0
     handle: tenure.Handle[Any] | None = None
     while handle is None:
         try:
@@ -46,7 +49,7 @@ async def appending(handle: tenure.Handle[Any]) -> None:
 async def cancelling(client: tenure.Client, plan: Plan, number: int) -> None:
     """Ask for the cancellation of the process at some time."""
     random = plan.random(f"cancel {number}")
-    await sleep(plan.storm * (0.2 + random.random()))
+    await sleep(plan.storm * (LATEST_CANCEL - random.random()))
     while True:
         try:
             await client.cancel(f"p{number}", TOLD)

@@ -33,7 +33,7 @@ LONGEST = 86_400
 
 
 def _names(names: Any) -> Any:
-    return tuple(names) if type(names) is list else names
+    return tuple(cast("list[object]", names)) if isinstance(names, list) else names
 
 
 def _must(field: Attribute[Any], value: object, holds: bool, be: str) -> None:
@@ -53,9 +53,16 @@ def _store(plan: object, field: Attribute[str], value: object) -> None:
     _must(field, value, value in ("memory", "sqlite"), "memory or sqlite")
 
 
-def _faults(plan: object, field: Attribute[tuple[str, ...]], value: Any) -> None:
-    known: bool = type(value) is tuple and value != () and all(name in FAULTS for name in value)
-    _must(field, value, known, f"a list of one or more of {', '.join(FAULTS)}")
+def _faults(plan: object, field: Attribute[tuple[str, ...]], value: object) -> None:
+    _must(field, value, _known(value), f"a list of one or more of {', '.join(FAULTS)}")
+
+
+def _known(value: object) -> bool:
+    return (
+        isinstance(value, tuple)
+        and value != ()
+        and all(name in FAULTS for name in cast("tuple[object]", value))
+    )
 
 
 def _seconds(plan: object, field: Attribute[float], value: object) -> None:

@@ -13,23 +13,29 @@ from attrs import asdict, frozen
 from tenure.limits import Limits
 from tenure.timings import LeaseTimings
 from tenure_testing.playing import Host, Stuck, Task, World
-from tenure_testing.simulating.clients import cancelling, starting
+from tenure_testing.simulating.clients import LATEST_CANCEL, LONGEST_DELAY, PAUSE, cancelling, starting
 from tenure_testing.simulating.judge import Judge
 from tenure_testing.simulating.plans import Plan
 from tenure_testing.simulating.rows import Violation
-from tenure_testing.simulating.scripts import application, script_of
-from tenure_testing.simulating.storm import CLIENT, LATEST, LONGEST_PAUSE, LONGEST_STALL, Chaos, Storm
+from tenure_testing.simulating.scripts import BOUNDED, MAX_RUN, application, script_of
+from tenure_testing.simulating.storm import CLIENT, OUTLASTS, Chaos, Storm
 from tenure_testing.simulating.tracing import Trace
 
 LIMITS = Limits(takeover_wait=500, takeover_cap=4_000)
 TIMINGS = LeaseTimings()
 CANCELLED = 0.3
 """The share of processes that somebody cancels, where a plan has that."""
-SETTLING = 4 * TIMINGS.ttl + LATEST + LONGEST_PAUSE + LONGEST_STALL + 60
-"""Seconds after the storm for leases, late requests, pauses, waits and back-off: what convergence owes besides the
-time that handlers take (L9)."""
+MAX_LOST = (3, 10)
+POLL = 1.0
+GRACE = 10.0
+SETTLING = (
+    2 * TIMINGS.ttl + POLL + LIMITS.takeover_cap / 1_000 + LONGEST_DELAY + 2 * TIMINGS.call_timeout + PAUSE
+)
+"""Seconds after the last fault for two leases, a look at the store, the wait for a take-over, a start's delay, a call
+without an answer and its repetition: what convergence owes besides the time that handlers take (L9)."""
 
-
+LEFT_BEHIND = MAX_RUN + TIMINGS.ttl + LIMITS.takeover_cap / 1_000
+"""Seconds for which an attempt that does not stop has its process."""
 ERROR = "error"
 """Stands for a property where the product raised what it must not raise."""
 
@@ -114,11 +120,11 @@ def _play(plan: Plan, world: World, storm: Storm, judge: Judge, count: Callable[
             app,
             name=f"w{number}" if alone else "twin",
             offset=random.randrange(100),
-            max_lost=random.choice((3, 10)),
+            max_lost=random.choice(MAX_LOST),
             max_running=plan.slots,
             timings=TIMINGS,
-            poll_interval=1.0,
-            grace=10.0,
+            poll_interval=POLL,
+            grace=GRACE,
         )
         for number in range(1, plan.workers + 1)
     ]
@@ -128,7 +134,7 @@ def _play(plan: Plan, world: World, storm: Storm, judge: Judge, count: Callable[
     world.run_for(plan.storm)
     storm.calm = True
     chaos.calm()
-    bound = SETTLING + chaos.stepped + 2 * seconds
+    bound = _bound(plan, seconds) + chaos.stepped
     waiting = list(tasks)
 
     def over() -> bool:
@@ -148,12 +154,28 @@ def _play(plan: Plan, world: World, storm: Storm, judge: Judge, count: Callable[
     judge.rows.conclude()
 
 
-def _clients(plan: Plan, visitor: Host, count: Callable[[str], None]) -> tuple[list[Task], float]:
+def _bound(plan: Plan, seconds: list[float]) -> float:
+    """Seconds after the storm in which everything is over (L9). Handlers take as long as the longest, and as the sum
+    shared by all slots; one that blocks its loop has its worker to itself."""
+    outlasts = max((OUTLASTS.get(fault, 0.0) for fault in plan.faults), default=0.0)
+    if "cancel" in plan.faults:
+        outlasts = max(outlasts, (LATEST_CANCEL - 1) * plan.storm)
+    places = plan.workers * (1 if "blocks" in plan.faults else plan.slots)
+    return SETTLING + outlasts + max(seconds) + sum(seconds) / places
+
+
+def _clients(plan: Plan, visitor: Host, count: Callable[[str], None]) -> tuple[list[Task], list[float]]:
     tasks: list[Task] = []
-    seconds = 0.0
+    seconds: list[float] = []
     for number in range(plan.processes):
         kind, script, takes = script_of(plan, number)
-        seconds += takes
+        # Past its max_run and deaf, it is left behind again and again, until it has lost its workers too often.
+        deaf = (
+            kind == BOUNDED
+            and takes > MAX_RUN
+            and any(operation in ("block", "ignore") for operation, *_ in script)
+        )
+        seconds.append(takes + max(MAX_LOST) * LEFT_BEHIND if deaf else takes)
         tasks.append(visitor.play(starting(visitor.client, plan, number, kind, script)))
     if "cancel" in plan.faults:
         random = plan.random("cancels")

@@ -17,6 +17,22 @@ LATEST = 90.0
 """Seconds after which a late or doubled request arrives, at most."""
 LONGEST_PAUSE = 75.0
 LONGEST_STALL = 60.0
+LONGEST_CUT = 40.0
+LONGEST_OUTAGE = 20.0
+LONGEST_GRACE = 20.0
+OUTLASTS = {
+    "late": LATEST,
+    "doubled": LATEST,
+    "pause": LONGEST_PAUSE,
+    "suspend": LONGEST_PAUSE,
+    "stalls": LONGEST_STALL,
+    "cut there": LONGEST_CUT,
+    "cut back": LONGEST_CUT,
+    "store freeze": LONGEST_OUTAGE,
+    "store restart": LONGEST_OUTAGE,
+    "drain": LONGEST_GRACE,
+}
+"""Seconds for which a fault of the storm's last moment is felt after it, at most; no other fault outlasts the storm."""
 CLIENT = "client"
 
 
@@ -123,7 +139,7 @@ class Chaos:
 
     def _drain(self, random: Random) -> None:
         host = self._one(random)
-        host.drain(random.choice((0.0, 1.0, 5.0, 20.0)))
+        host.drain(random.choice((0.0, 1.0, 5.0, LONGEST_GRACE)))
         self._world.after(1, partial(self._drained, host, host.life))
 
     def _drained(self, host: Host, life: object) -> None:
@@ -135,7 +151,7 @@ class Chaos:
                 self._world.after(1, partial(self._drained, host, life))
 
     def _cut(self, random: Random, there: bool) -> None:
-        self._one(random).cut(40 * random.random() ** 2, there=there, back=not there)
+        self._one(random).cut(LONGEST_CUT * random.random() ** 2, there=there, back=not there)
 
     def _drift(self, random: Random) -> None:
         host = self._one(random)
@@ -149,14 +165,14 @@ class Chaos:
 
     def _store_freeze(self, random: Random) -> None:
         self._world.store_clock.freezes()
-        self._world.after(20 * random.random(), self._world.store_clock.thaws)
+        self._world.after(LONGEST_OUTAGE * random.random(), self._world.store_clock.thaws)
 
     def _store_drift(self, random: Random) -> None:
         self._world.store_clock.drifts(random.choice((-300_000, -50_000, 0, 50_000, 300_000)))
 
     def _store_restart(self, random: Random) -> None:
         if not self._world.store.down:
-            self._world.store_down(random.choice((0.0, 0.5, 5.0, 20.0)) * random.random())
+            self._world.store_down(random.choice((0.0, 0.5, 5.0, LONGEST_OUTAGE)) * random.random())
 
     def calm(self) -> None:
         """The storm is over: everybody runs again, and every clock goes right from where it stands."""
