@@ -9,8 +9,9 @@ from attrs import frozen
 from hypothesis import given
 
 from tenure.app import App
-from tenure.asks import AwaitEnd
+from tenure.asks import AwaitEnd, Submit
 from tenure.canonical import canonical, parsed
+from tenure.client import Client
 from tenure.errors import (
     Conflict,
     InvalidValue,
@@ -31,7 +32,7 @@ from tenure.replies import (
 )
 from tenure.requests import Complete, Get, Phase, Prune
 from tests.core.test_handler_outcomes import json
-from tests.core.trampoline_asks import World, driven, started
+from tests.core.trampoline_asks import LIMIT, World, driven, started
 
 
 @frozen
@@ -282,3 +283,12 @@ def test_a_wait_has_a_duration_or_none(timeout: float) -> None:
         InvalidValue, match=r"process 'p': timeout=.* is not a duration .*; None waits for ever"
     ):
         driven(started().client().wait("p", timeout))
+
+
+def test_a_client_waits_thirty_seconds_for_the_store_unless_it_is_told_otherwise_by_name() -> None:
+    world = started()
+    driven(world.client().get("p"))
+    assert {ask.timeout for ask in world.asked if isinstance(ask, Submit)} == {30.0}
+    make: Any = Client
+    with pytest.raises(TypeError):
+        make(world.ask, world.convert, str, 2.5, limit=LIMIT)

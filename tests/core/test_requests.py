@@ -16,6 +16,7 @@ from tenure.requests import (
     ClaimFilter,
     ClaimNext,
     List,
+    Phase,
     Prune,
     ReadEvents,
     Register,
@@ -116,3 +117,7 @@ def test_sizes_are_of_bytes() -> None:
 def test_a_note_can_be_kept_by_every_store() -> None:
     assert noted("a\0b\ud800ü") == "a?b?ü"
     assert len(noted("x" * 5_000)) == 1_000
+
+
+def test_the_phases_have_the_names_that_readers_ask_for() -> None:
+    assert [phase.value for phase in Phase] == ["pending", "running", "ended"]

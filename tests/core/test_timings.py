@@ -94,3 +94,10 @@ def test_what_is_no_duration(field: str, value: float) -> None:
 def test_a_patience_that_is_no_duration() -> None:
     with pytest.raises(InvalidTimings, match="completion_patience"):
         LeaseTimings(completion_patience=-1)
+
+
+def test_timings_show_what_was_chosen_and_not_what_follows() -> None:
+    assert repr(LeaseTimings(ttl=40)) == (
+        "LeaseTimings(ttl=40, renew_interval=10.0, call_timeout=3.0, margin=1.0, stop_grace=5.0, "
+        "completion_patience=None)"
+    )

@@ -30,6 +30,7 @@ UNCOVERED = re.compile(r"assert_never\(|if TYPE_CHECKING:")
 _FOR_TYPES = m.AnnAssign(annotation=m.Annotation(m.Name("TypeAlias"))) | m.Assign(
     value=m.Call(func=m.Name("TypeVar") | m.Name("ParamSpec") | m.Name("NewType"))
 )
+_OVERLOAD = m.Decorator(m.Name("overload"))
 _CAST = m.Call(func=m.Name("cast"))
 
 
@@ -126,7 +127,9 @@ class _Visitor(MutationVisitor):
         if node in self._unseen:
             return True
         if isinstance(node, cst.FunctionDef):
-            return node.name.value in NEVER_MUTATE_FUNCTION_NAMES
+            return node.name.value in NEVER_MUTATE_FUNCTION_NAMES or any(
+                m.matches(decorator, _OVERLOAD) for decorator in node.decorators
+            )
         return m.matches(node, _FOR_TYPES) or super()._skip_node_and_children(node)
 
 
