@@ -16,7 +16,7 @@ const byCodePoint = (a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)) // 
 // --- what is refused for good ---
 const unstorable = text => text.includes('\0') || !text.isWellFormed()
 const badText = text => [...text].length > db.limits.name ? 'name_too_long' : unstorable(text) ? 'bad_text' : ''
-const badName = text => /^\s*$/.test(text) ? 'blank' : badText(text)
+const badName = text => /^((?!\ufeff)[\s\x1c-\x1f\x85])*$/.test(text) ? 'blank' : badText(text)
 const tooLarge = text => unstorable(text) ? 'bad_text' : Buffer.byteLength(text) > db.limits.payload ? 'too_large' : ''
 const reserved = type => type.startsWith('process.') ? 'reserved_event' : ''
 const badEvent = r => reserved(r.type) || badName(r.type) || badName(r.key) || tooLarge(r.payload)

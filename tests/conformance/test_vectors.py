@@ -78,6 +78,19 @@ def test_lines_are_valid_under_the_schema(file: str, name: str) -> None:
     assert not valid.is_valid({**body, "more": 1})
 
 
+def test_the_schema_knows_what_types_do_not_say() -> None:
+    """A script without steps says nothing, and store time is counted from an epoch."""
+    script = json.loads((FOLDER / "scenarios.jsonl").read_text().splitlines()[0])
+    first = script["steps"][0]
+    assert not validator("script").is_valid({**script, "steps": []})
+    assert not validator("script").is_valid({**script, "steps": [{**first, "now": -1}]})
+    step = json.loads((FOLDER / "steps.jsonl").read_text().splitlines()[0])
+    assert not validator("row_step").is_valid({**step, "now": -1})
+    command = {"is": "execute", "now": 0, "requests": []}
+    assert validator("command").is_valid(command)
+    assert not validator("command").is_valid({**command, "now": -1})
+
+
 # --- completeness -----------------------------------------------------------------------------------------------------
 
 

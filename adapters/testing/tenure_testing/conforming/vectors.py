@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from enum import Enum
 from typing import Any, TypeAlias
 
-from attrs import frozen
+from attrs import field, frozen
 
 from tenure.instants import StoreTime
 from tenure.limits import Limits
@@ -18,7 +18,9 @@ from tenure.model import Snapshot
 from tenure.process import Effect, Event, Record
 from tenure.replies import Answer
 from tenure.requests import Request
-from tenure_testing.conforming.wire import from_json, to_json
+from tenure_testing.conforming.wire import BOUND, from_json, to_json
+
+SINCE_THE_EPOCH = {BOUND: {"minimum": 0}}
 
 
 class Ability(Enum):
@@ -40,7 +42,7 @@ class Ability(Enum):
 class Exchange:
     """One batch at one store time, and the answers that it must get."""
 
-    now: StoreTime
+    now: StoreTime = field(metadata=SINCE_THE_EPOCH)
     requests: tuple[Request, ...]
     answers: tuple[Answer, ...]
 
@@ -59,7 +61,7 @@ class Script:
     cites: tuple[str, ...]
     needs: tuple[Ability, ...]
     limits: Limits
-    steps: tuple[Exchange | Restart, ...]
+    steps: tuple[Exchange | Restart, ...] = field(metadata={BOUND: {"minItems": 1}})
 
 
 @frozen
@@ -78,7 +80,7 @@ class RowStep:
     name: str
     process_id: str
     before: Snapshot
-    now: StoreTime
+    now: StoreTime = field(metadata=SINCE_THE_EPOCH)
     request: Request
     answer: Answer
     after: Seen | None
@@ -117,7 +119,7 @@ class Load:
 class Execute:
     """One batch, one transaction; `now` is what the store's clock shows, in ms."""
 
-    now: StoreTime
+    now: StoreTime = field(metadata=SINCE_THE_EPOCH)
     requests: tuple[Request, ...]
 
 

@@ -31,6 +31,9 @@ FREE: dict[tuple[type, str], str] = {
 }
 """Words for people, which a store chooses freely: they may be missing, and nobody compares them."""
 
+BOUND = "bound"
+"""In a field's metadata: what the JSON Schema says of it beyond its type."""
+
 
 class Garbled(Exception):
     """JSON that is not what the protocol says; `path` is where."""
@@ -219,7 +222,10 @@ def _object(kind: type, tag: str | None) -> Wire:
 
     def schema() -> dict[str, Any]:
         properties: dict[str, Any] = {TAG: {"const": tag}} if tag else {}
-        properties |= {field.name: reference(hints[field.name]) for field in fields(cast(Any, kind))}
+        properties |= {
+            field.name: {**reference(hints[field.name]), **field.metadata.get(BOUND, {})}
+            for field in fields(cast(Any, kind))
+        }
         required = [*([TAG] if tag else []), *(name for name, _, free in named if not free)]
         return {
             "type": "object",
