@@ -120,14 +120,6 @@ def white_space_of_any_script_is_blank(story: Story) -> None:
     story.register("\u3000p", "\ufeff", "\u200b")
 
 
-@scenario("S10")
-def white_space_of_any_script_is_blank(story: Story) -> None:
-    """No-break, ideographic and other spaces and separators make no name; what is merely not seen, as U+FEFF, does."""
-    for text in ("\u00a0", "\u3000", "\u2003\u2029", "\u0085", "\u001c\u001f", " \u00a0\t"):
-        story.refused("blank", Register(work(text)), Register(work("p", kind=text)), Register(outside(text)))
-    story.register("\u3000p", "\ufeff", "\u200b")
-
-
 @scenario("S10", Ability.SURROGATES)
 def names_are_texts(story: Story) -> None:
     """A lone surrogate is refused wherever a name is stored, and not found where one is looked up."""

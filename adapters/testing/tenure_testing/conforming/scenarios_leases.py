@@ -270,18 +270,6 @@ def a_release_after_a_cancel_without_a_reason_ends_the_row(story: Story) -> None
     story.get_next(owner="x")
 
 
-@scenario("S16")
-def a_release_after_a_cancel_without_a_reason_ends_the_row(story: Story) -> None:
-    """An empty reason is a reason: the flag is set, and the row does not go back to the others."""
-    fence = story.started()
-    story.ok(RequestCancel("p", ""), outcome=None)
-    story.row("p", cancel="")
-    reply = story.ok(Release(fence, 30), outcome=Cancelled(""))
-    story.row("p", outcome=Cancelled(""), ended_by=EndedBy.RELEASE)
-    story.again(Release(fence, 30), reply)
-    story.get_next(owner="x")
-
-
 @scenario("S7")
 def a_release_after_its_own_completion_is_fenced(story: Story) -> None:
     """A Complete releases too; the Release that comes after it changes nothing, and is told that it is over."""

@@ -218,20 +218,6 @@ def a_delay_begins_at_the_store_time_of_the_row(story: Story) -> None:
     story.get_next("p", owner="y")
 
 
-@scenario("C1 S8 K6")
-def a_delay_begins_at_the_store_time_of_the_row(story: Story) -> None:
-    """A clock that was set back shortens no delay: it is counted from the row's last accepted change."""
-    fence = story.started()
-    story.later(-500)
-    story.ok(Release(fence, 30), outcome=None)
-    ready = story.now + 500 + 30
-    story.row("p", ready_at=ready, changed_at=story.now + 500)
-    story.later(529)
-    story.refused("not_ready", Claim(ClaimId("x", 1), "p", TTL))
-    story.later(1)
-    story.get_next("p", owner="y")
-
-
 @scenario("C1 S3")
 def an_expired_lease_may_be_live_again_when_the_clock_goes_back(story: Story) -> None:
     """Expiry is judged by the store's clock at each request, and nothing was written when it passed."""
