@@ -53,7 +53,7 @@ test: $(STAMP) ## all tests; the core's own must reach every branch of the core
 	$(BIN)/coverage report
 	$(call together,$(BIN)/tenure check --jobs 1,$(BIN)/pytest $(RULES) --junit-xml=$(FIGURES)/rules.xml)
 	$(call together,$(BIN)/pytest $(PLAYED) --junit-xml=$(FIGURES)/played.xml,$(BIN)/pytest tests $(REST))
-	$(BIN)/tenure simulate --seeds 2000 --complete
+	$(BIN)/tenure simulate --seeds 2000 --complete --json > $(FIGURES)/simulate.json
 
 demo: $(STAMP) ## the standard library through three workers, one killed, one a zombie (STORE=url for a store of your own)
 	$(BIN)/tenure demo $(if $(STORE),--store '$(STORE)')
