@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
 from attrs import evolve
 
+import tenure
 import tenure.registry
 from tenure.errors import InvalidValue
 from tenure.process import Fence, Record
+from tenure_testing.playing import Host, Observer, Weather, World
 from tenure_testing.simulating import (
     FAULTS,
     GENTLE,
@@ -26,9 +29,11 @@ from tenure_testing.simulating import (
     simulate,
 )
 from tenure_testing.simulating import passes as passes_module
+from tenure_testing.simulating import report as report_module
 from tenure_testing.simulating.passes import HASH_SEEDS, PassFailed, simulate_twice, verdict_of
 from tenure_testing.simulating.plans import plan_of
-from tenure_testing.simulating.report import total
+from tenure_testing.simulating.report import Report, total
+from tenure_testing.simulating.storm import Chaos
 from tests.cli.commanding import tenure as command
 
 Fix = pytest.MonkeyPatch
@@ -203,6 +208,46 @@ def test_the_command_fails_where_something_was_never_met() -> None:
     assert body["sometimes_missed"]
     assert set(body["sometimes"]) == set(SOMETIMES)
     assert f"never met: {body['sometimes_missed'][0]}" in said.stderr
+
+
+def test_a_large_run_in_which_too_little_happened_fails(monkeypatch: Fix) -> None:
+    monkeypatch.setattr(report_module, "LARGE", 1)
+    monkeypatch.setattr(report_module, "STEPS_A_SEED", 10_000_000)
+    said = command("simulate", "--seeds", "1", "--first-seed", "1000", "--jobs", "1", "--complete")
+    assert said.exit_code == 1
+    assert "machine steps, where 10,000,000 are due" in said.stderr
+
+
+@pytest.mark.parametrize(
+    ("seeds", "steps", "faults", "lacks"),
+    [
+        (2_000, 5_000_000, 50_000, 0),
+        (2_000, 4_999_999, 50_000, 1),
+        (2_000, 5_000_000, 49_999, 1),
+        (1_999, 1, 0, 0),
+    ],
+)
+def test_how_much_a_large_run_has_to_have(seeds: int, steps: int, faults: int, lacks: int) -> None:
+    assert len(Report(seeds, steps, faults=Counter({"crash": faults})).too_little()) == lacks
+
+
+def test_a_fault_that_finds_nobody_is_not_counted() -> None:
+    """Workers are dead for a while after a crash, and most crashes fall there: only those of living ones count."""
+    plan = evolve(planned(2_000, "memory"), faults=("crash",), rate=1.0, workers=1, processes=1)
+    counted: Counter[str] = Counter()
+    crashed = Crashes()
+    with World(weather=Weather(), observers=[crashed]) as world:
+        workers = [world.worker(tenure.App(), name="w")]
+        Chaos(plan, world, workers, lambda fault: counted.update([fault]))
+        world.run_for(plan.storm)
+    assert counted["crash"] == crashed.seen > 0
+
+
+class Crashes(Observer):
+    seen = 0
+
+    def happened(self, what: str, host: Host | None) -> None:
+        self.seen += what == "crashed"
 
 
 def test_a_pass_that_breaks_off_is_said(monkeypatch: Fix) -> None:

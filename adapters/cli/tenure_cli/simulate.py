@@ -34,7 +34,9 @@ EVERY = 2.0
     "--jobs", type=click.IntRange(min=1), help="OS processes at a time; one for each core if left out."
 )
 @click.option(
-    "--complete", is_flag=True, help="Fail, too, where something was never met that should be, sometimes."
+    "--complete",
+    is_flag=True,
+    help="Fail, too, where something was never met that should be, sometimes, or too little happened in 2,000 seeds.",
 )
 @click.option(
     "--save",
@@ -82,8 +84,9 @@ def simulate(
         end(str(error), FAILED)
     seconds = time.monotonic() - began
     missed = passes.first.sometimes_missed() if complete else []
+    lacking = passes.first.too_little() if complete else []
     failures = _shrunk(passes, save)
-    ok = passes.ok and not missed
+    ok = passes.ok and not missed and not lacking
     if as_json:
         body = {**passes.json(), "failures": [failure.json() for failure in failures]}
         data_json({**body, "failed": len(passes.first.failures), "seconds": round(seconds, 1), "ok": ok})
@@ -97,6 +100,8 @@ def simulate(
         )
     for name in missed:
         say(f"never met: {name}")
+    for said in lacking:
+        say(f"too little happened: {said}")
     if not ok:
         raise click.exceptions.Exit(FAILED)
 

@@ -33,12 +33,12 @@ async def starting(client: tenure.Client, plan: Plan, number: int, kind: str, sc
             return await handle.outcome(random.choice((5.0, 60.0, None)))
         except WaitTimeout:
             if random.random() < 0.3:
-                await appending(handle)
+                await reading(handle)
         except (StoreUnavailable, StoreUnknown):
             await sleep(PAUSE)
 
 
-async def appending(handle: tenure.Handle[Any]) -> None:
+async def reading(handle: tenure.Handle[Any]) -> None:
     """Read what there is of the log; trouble is no matter."""
     try:
         await handle.events()

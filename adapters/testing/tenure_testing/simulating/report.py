@@ -37,6 +37,13 @@ SOMETIMES: dict[str, str] = {
 }
 """What has to be met sometime in a run of enough seeds, so that no property holds for want of occasion."""
 
+LARGE = 2_000
+"""Seeds from which on a run is judged by how much happened in it."""
+STEPS_A_SEED = 2_500
+"""Machine steps that seeds have on average, at least: 5 million in 2,000."""
+STEPS_A_FAULT = 100
+"""Machine steps for which there is a fault, at least."""
+
 
 @define
 class Report:
@@ -76,6 +83,17 @@ class Report:
     def sometimes_missed(self) -> list[str]:
         """What was never met of what should be, sometimes."""
         return [name for name in SOMETIMES if not self.met[name]]
+
+    def too_little(self) -> list[str]:
+        """What a large run has too little of: steps for its seeds, faults for its steps. Nothing for a smaller run."""
+        if self.seeds < LARGE:
+            return []
+        said: list[str] = []
+        if self.steps < STEPS_A_SEED * self.seeds:
+            said.append(f"{self.steps:,} machine steps, where {STEPS_A_SEED * self.seeds:,} are due")
+        if self.fault_count * STEPS_A_FAULT < self.steps:
+            said.append(f"{self.fault_count:,} faults, where one in {STEPS_A_FAULT} machine steps is due")
+        return said
 
     def json(self) -> dict[str, Any]:
         """As JSON, without the hashes."""

@@ -9,7 +9,7 @@ from random import Random
 from tenure.requests import Request
 from tenure_testing.playing import BUSY, NO_ANSWER, Fate, Host, Weather, World
 from tenure_testing.playing.faults import HANG
-from tenure_testing.simulating.plans import CLOCKS, HOSTS, NETWORK, Plan
+from tenure_testing.simulating.plans import NETWORK, Plan
 
 MILLI = 1_000_000
 SECOND = 1_000_000_000
@@ -94,7 +94,7 @@ class Chaos:
     ) -> None:
         self._plan, self._world, self._workers, self._count = plan, world, workers, count
         self.stepped = 0.0
-        acts: dict[str, Callable[[Random], None]] = {
+        acts: dict[str, Callable[[Host, Random], None]] = {
             "crash": self._crash,
             "pause": self._pause,
             "suspend": self._suspend,
@@ -102,28 +102,38 @@ class Chaos:
             "cut there": partial(self._cut, there=True),
             "cut back": partial(self._cut, there=False),
             "drift": self._drift,
+        }
+        store_acts: dict[str, Callable[[Random], None]] = {
             "store step": self._store_step,
             "store freeze": self._store_freeze,
             "store drift": self._store_drift,
             "store restart": self._store_restart,
         }
         for fault, act in acts.items():
-            if fault in plan.faults:
-                random = plan.random(fault)
-                pace = len(workers) if fault in (*HOSTS, *CLOCKS) else 1
-                at = 0.0
-                while (at := at + random.expovariate(pace * (0.2 + plan.rate) / 20)) < plan.storm:
-                    world.after(at, partial(self._act, fault, act, random))
+            self._have(fault, len(workers), partial(self._strike, fault, act))
+        for fault, store_act in store_acts.items():
+            self._have(fault, 1, partial(self._strike_store, fault, store_act))
 
-    def _act(self, fault: str, act: Callable[[Random], None], random: Random) -> None:
-        self._count(fault)
-        act(random)
+    def _have(self, fault: str, pace: int, act: Callable[[Random], None]) -> None:
+        if fault in self._plan.faults:
+            random, at = self._plan.random(fault), 0.0
+            while (at := at + random.expovariate(pace * (0.2 + self._plan.rate) / 20)) < self._plan.storm:
+                self._world.after(at, partial(act, random))
 
-    def _one(self, random: Random) -> Host:
-        return self._workers[random.randrange(len(self._workers))]
+    def _strike(self, fault: str, act: Callable[[Host, Random], None], random: Random) -> None:
+        """A fault is counted only where there is something to strike: who has crashed or drained is not there."""
+        host = self._workers[random.randrange(len(self._workers))]
+        if host.alive and not host.finished:
+            self._count(fault)
+            act(host, random)
 
-    def _crash(self, random: Random) -> None:
-        host, away = self._one(random), random.choice((0.0, 1.0, 10.0, 40.0)) * random.random()
+    def _strike_store(self, fault: str, act: Callable[[Random], None], random: Random) -> None:
+        if not self._world.store.down:
+            self._count(fault)
+            act(random)
+
+    def _crash(self, host: Host, random: Random) -> None:
+        away = random.choice((0.0, 1.0, 10.0, 40.0)) * random.random()
         host.crash()
         self._world.after(away, partial(self._up, host))
 
@@ -131,14 +141,13 @@ class Chaos:
         if not host.alive:
             host.restart()
 
-    def _pause(self, random: Random) -> None:
-        self._one(random).pause(LONGEST_PAUSE * random.random() ** 2)
+    def _pause(self, host: Host, random: Random) -> None:
+        host.pause(LONGEST_PAUSE * random.random() ** 2)
 
-    def _suspend(self, random: Random) -> None:
-        self._one(random).suspend(LONGEST_PAUSE * random.random() ** 2)
+    def _suspend(self, host: Host, random: Random) -> None:
+        host.suspend(LONGEST_PAUSE * random.random() ** 2)
 
-    def _drain(self, random: Random) -> None:
-        host = self._one(random)
+    def _drain(self, host: Host, random: Random) -> None:
         host.drain(random.choice((0.0, 1.0, 5.0, LONGEST_GRACE)))
         self._world.after(1, partial(self._drained, host, host.life))
 
@@ -150,11 +159,10 @@ class Chaos:
             else:
                 self._world.after(1, partial(self._drained, host, life))
 
-    def _cut(self, random: Random, there: bool) -> None:
-        self._one(random).cut(LONGEST_CUT * random.random() ** 2, there=there, back=not there)
+    def _cut(self, host: Host, random: Random, there: bool) -> None:
+        host.cut(LONGEST_CUT * random.random() ** 2, there=there, back=not there)
 
-    def _drift(self, random: Random) -> None:
-        host = self._one(random)
+    def _drift(self, host: Host, random: Random) -> None:
         host.clock.drifts(random.choice((-200_000, -20_000, 0, 20_000, 200_000)))
         host.clock_moved()
 
@@ -171,8 +179,7 @@ class Chaos:
         self._world.store_clock.drifts(random.choice((-300_000, -50_000, 0, 50_000, 300_000)))
 
     def _store_restart(self, random: Random) -> None:
-        if not self._world.store.down:
-            self._world.store_down(random.choice((0.0, 0.5, 5.0, LONGEST_OUTAGE)) * random.random())
+        self._world.store_down(random.choice((0.0, 0.5, 5.0, LONGEST_OUTAGE)) * random.random())
 
     def calm(self) -> None:
         """The storm is over: everybody runs again, and every clock goes right from where it stands."""
