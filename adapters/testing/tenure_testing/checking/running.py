@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from multiprocessing import get_context
@@ -25,7 +26,7 @@ def run(configurations: Sequence[Configuration], jobs: int, progress: Progress) 
     """
     context = get_context("spawn")
     told = context.SimpleQueue()
-    with ProcessPoolExecutor(jobs, context, _begin, (told,), max_tasks_per_child=1) as pool:
+    with ProcessPoolExecutor(jobs, context, _begin, (told, os.getpid()), max_tasks_per_child=1) as pool:
         waiting = {pool.submit(_searched, one) for one in configurations}
         while waiting:
             done, waiting = wait(waiting, PERIOD, FIRST_COMPLETED)
@@ -36,13 +37,20 @@ def run(configurations: Sequence[Configuration], jobs: int, progress: Progress) 
 
 
 _told: SimpleQueue[tuple[str, int]]
+_parent = 0
 
 
-def _begin(told: Any) -> None:
-    global _told  # noqa: PLW0603  the queue can reach a child of a pool in no other way
-    _told = told
+def _begin(told: Any, parent: int) -> None:
+    global _told, _parent  # noqa: PLW0603  a child of a pool can be given them in no other way
+    _told, _parent = told, parent
 
 
 def _searched(configuration: Configuration) -> Explored:
-    name = configuration.name
-    return measured(configuration, lambda states: _told.put((name, states)))
+    return measured(configuration, lambda states: _tell(configuration.name, states))
+
+
+def _tell(name: str, states: int) -> None:
+    """How far it is; a search whose command was killed goes too, and does not fill the memory for nobody."""
+    if os.getppid() != _parent:
+        os._exit(1)
+    _told.put((name, states))
