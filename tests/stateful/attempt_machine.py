@@ -1,7 +1,7 @@
-"""One attempt as its machine decides it, among answers that the contract allows and such as it forbids.
+"""Attempts as their machine decides them, among answers that the contract allows and such as it forbids.
 
-A single claim, driven through `tenure.attempt.step` itself: here sessions also fail to open, and a store also answers
-nonsense, which no real one does (`tests/stateful/worker_machine.py` has those).
+One claim after another, each driven through `tenure.attempt.step` itself: here sessions also fail to open, and a store
+also answers nonsense, which no real one does (`tests/stateful/worker_machine.py` has those).
 """
 
 from __future__ import annotations
@@ -58,28 +58,42 @@ ASKS: tuple[RecordEffect | EmitEvent | None, ...] = (
 
 
 class AttemptMachine(RuleBasedStateMachine):
-    """One attempt at process `p`, under a claim of its own."""
+    """Attempts at process `p`, one after another, each under a claim of its own."""
 
     def __init__(self) -> None:
         super().__init__()
         self.next_id = count(1).__next__
+        self.next_claim = count(1).__next__
         self.now = Instant(0)
-        self.handler = self.started = self.lost = self.forbidden = False
-        self.out: dict[int, tuple[t.Send, Instant]] = {}
         self.ids: set[int] = set()
+        self.claim()
+
+    def claim(self) -> None:
+        self.handler = self.started = self.lost = False
+        self.out: dict[int, tuple[t.Send, Instant]] = {}
         self.opening: int | None = None
         self.asked: set[int] = set()
         self.told: set[int] = set()
         self.last_write: Complete | Release | None = None
-        self.accepted = Instant(0)
-        claim = Claim(ClaimId("us", 1), "p", TIMINGS.ttl_ms)
+        self.accepted = self.now
+        claim = Claim(ClaimId("us", self.next_claim()), "p", TIMINGS.ttl_ms)
         self.state: t.AttemptState = t.ClaimRefused("p", "")
         self.moved(claim_one(TERMS, claim, t.Tick(now=self.now, tag=self.next_id())))
+
+    @property
+    def over(self) -> bool:
+        return isinstance(self.state, OVER)
 
     # --- what the machine says ------------------------------------------------------------------------------------
 
     def feed(self, make: Callable[..., t.AttemptEvent], **given: Any) -> None:
+        """One event. The first that comes after an attempt's end is the last for it: another attempt begins."""
+        late = self.over
         self.moved(attempt.step(self.state, make(now=self.now, tag=self.next_id(), jitter=500, **given)))
+        if late:
+            holds(self.told == self.asked, "L9", "an ask has no answer")
+            self.claim()
+            self.begin(running=self.next_id() % 2 == 0)
 
     def moved(self, step: t.Step) -> None:
         self.state = step.state
@@ -146,7 +160,7 @@ class AttemptMachine(RuleBasedStateMachine):
 
     @initialize(running=st.booleans())
     def begin(self, running: bool) -> None:
-        """Half of the examples begin with a handler that runs: that is where most of it happens."""
+        """Half of the attempts begin with a handler that runs: that is where most of it happens."""
         if running:
             self.accept(None)
             self.end_opening("opens")
@@ -197,11 +211,12 @@ class AttemptMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.handler)
     @rule(stops=st.booleans())
     def end_handler(self, stops: bool) -> None:
-        self.handler = False
+        """A step looks at the time first: it may tell the handler to stop that has just ended."""
         if stops:
             self.feed(t.HandlerStopped)
         else:
             self.feed(t.HandlerReturned, outcome=Success(NULL))
+        self.handler = False
 
     @precondition(lambda self: self.handler)
     @rule(request=st.sampled_from(ASKS))
@@ -224,8 +239,11 @@ class AttemptMachine(RuleBasedStateMachine):
     def something_will_happen(self) -> None:
         """An attempt that is not over waits for an answer, a handler, a session, or for a time that is told."""
         waits = self.out or self.handler or self.opening is not None
-        over = isinstance(self.state, OVER)
-        holds(bool(over or waits or attempt.next_wakeup(self.state)), "L9", "nothing will ever happen again")
+        holds(
+            bool(self.over or waits or attempt.next_wakeup(self.state)),
+            "L9",
+            "nothing will ever happen again",
+        )
 
     def teardown(self) -> None:
         if sys.exc_info()[1] is None:
@@ -244,7 +262,7 @@ class AttemptMachine(RuleBasedStateMachine):
             if not self.out and wakeup is not None:
                 self.now = Instant(max(self.now, wakeup.at))
                 self.feed(t.Tick)
-        holds(isinstance(self.state, OVER), "L9", "it does not come to an end")
+        holds(self.over, "L9", "it does not come to an end")
         holds(self.told == self.asked, "L9", "an ask has no answer")
         if in_time:
             holds(self.state == t.Ended("p", t.End.COMPLETED), "L2", "an outcome in time is not recorded")
