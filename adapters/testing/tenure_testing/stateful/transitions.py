@@ -2,6 +2,9 @@
 
 Nothing here asks the core what is right: each property is written from docs/reference/properties.md and
 docs/reference/contract.md again, so that a bug in the law itself is found although every store obeys it.
+
+The checker states the same properties in `tenure_testing.checking.properties`: it imports the core only and judges
+millions of transitions, this judges few and says what is wrong, and neither knows of the other's mistakes.
 """
 
 from __future__ import annotations
