@@ -41,7 +41,7 @@ _parent = 0
 
 
 def _begin(told: Any, parent: int) -> None:
-    global _told, _parent  # noqa: PLW0603  a child of a pool can be given them in no other way
+    global _told, _parent
     _told, _parent = told, parent
 
 
