@@ -3,7 +3,7 @@
 Calls are delivered, refused, lost, late or doubled, one by one and in any order; handlers return, raise, stop and ask;
 the worker's clock and the store's go apart; clients start, cancel and wait; the worker drains. Every turn is checked as
 it is made, every request that reaches the model is judged (`tenure_testing.stateful.judge`), and when the faults stop
-everything has to come to its end (L9).
+everything has to come to its end (L9). After a drain a new incarnation goes on, over the same store.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+from attrs import evolve
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -64,23 +65,35 @@ TERMS = WorkerTerms(
 )
 SPANS = (1, 25, 100, 1_000, 3_000, 10_000, 24_000, 29_000, 31_000)
 """Milliseconds: about every limit that there is in `TIMINGS`."""
+MOST_UNFINISHED = 4
+TURNS_BEFORE_A_DRAIN = 30
 places = st.integers(0, 5)
 
 
 class WorkerMachine(RuleBasedStateMachine):
-    """One worker, two slots, at most five processes of its kind."""
+    """One worker after another, two slots, some processes of its kind at a time."""
+
+    driver: Driver
 
     def __init__(self) -> None:
         super().__init__()
         self.now, self.clock = Instant(0), StoreTime(1_000)
         self.model = Snapshot(limits=Limits(takeover_cap=1_000))
         self.judge = Judge(self.model.limits)
-        self.driver = Driver(TERMS, self.now, lambda: 500)
-        self.calls: list[StoreCall] = []
-        self.zombies: list[StoreCall] = []
-        self.handlers: dict[int, t.StartHandler] = {}
-        self.stopping: set[int] = set()
+        self.zombies: list[tuple[StoreCall, Driver]] = []
         self.started: set[int] = set()
+        self.incarnations = 0
+        self.calls: list[StoreCall] = []
+        self.incarnate()
+
+    def incarnate(self) -> None:
+        """A new program begins; what the one before had sent may still arrive, and is not answered to anybody."""
+        self.incarnations += 1
+        self.zombies += [(call, self.driver) for call in self.calls]
+        self.driver = Driver(evolve(TERMS, owner=f"us{self.incarnations}"), self.now, lambda: 500)
+        self.turns = 0
+        self.calls = []
+        self.handlers: dict[int, t.StartHandler] = {}
         self.ids: set[int] = set()
         self.flying: dict[int, tuple[int, Instant]] = {}
         self.last_write: dict[int, Complete | Release] = {}
@@ -88,7 +101,6 @@ class WorkerMachine(RuleBasedStateMachine):
         self.asks: set[int] = set()
         self.next_ask = 0
         self.claims: list[int] = []
-        self.perhaps: set[int] = set()
         self.drained = False
         self.left: Stopped | None = None
         self.turn()
@@ -97,6 +109,7 @@ class WorkerMachine(RuleBasedStateMachine):
 
     def turn(self, *inbox: Inbound) -> None:
         """One turn, and a look at all that it wants."""
+        self.turns += 1
         box = self.driver.turn(inbox, self.now)
         for call in box.calls:
             self.check_call(call)
@@ -109,7 +122,6 @@ class WorkerMachine(RuleBasedStateMachine):
                     holds(
                         message.token in self.handlers, "S12", "a handler that does not run is told to stop"
                     )
-                    self.stopping.add(message.token)
                 case Reply():
                     holds(message.ask in self.asks, "S18", "an ask is answered twice")
                     self.asks.remove(message.ask)
@@ -210,7 +222,7 @@ class WorkerMachine(RuleBasedStateMachine):
         for name in ("p1", "p2"):
             self.executed(Register(Registration(name, Work("k"), ("t",))))
 
-    @precondition(lambda self: len(self.model.records) < 5)
+    @precondition(lambda self: len(self.unfinished) < MOST_UNFINISHED)
     @rule(delay=st.sampled_from((0, 0, 2_000)))
     def register(self, delay: int) -> None:
         """Somebody else starts a process."""
@@ -248,7 +260,7 @@ class WorkerMachine(RuleBasedStateMachine):
     @rule(place=places, told=st.booleans())
     def delay(self, place: int, told: bool) -> None:
         call = self.take(place)
-        self.zombies.append(call)
+        self.zombies.append((call, self.driver))
         if told:
             self.answer(call, Unknown("no answer in time"))
 
@@ -257,16 +269,16 @@ class WorkerMachine(RuleBasedStateMachine):
     def double(self, place: int) -> None:
         """It is answered, and comes a second time, later."""
         call = self.take(place)
-        self.zombies.append(call)
+        self.zombies.append((call, self.driver))
         self.deliver_call(call)
 
     @precondition(lambda self: bool(self.zombies))
     @rule(place=places, heard=st.booleans())
     def arrive(self, place: int, heard: bool) -> None:
         """A request that is late is executed, whatever its sender thinks by now."""
-        call = self.zombies.pop(place % len(self.zombies))
+        call, sender = self.zombies.pop(place % len(self.zombies))
         answer = self.executed(call.request)
-        if heard:
+        if heard and sender is self.driver:
             self.answer(call, answer)
 
     @rule(span=st.sampled_from(SPANS))
@@ -302,25 +314,41 @@ class WorkerMachine(RuleBasedStateMachine):
         fence = self.handlers[token].grant.fence
         self.turn(Asked(self.new_ask(), Act(token, _asked(what, fence))))
 
-    @rule(name=st.integers(1, 5), wait=st.booleans())
-    def ask_as_client(self, name: int, wait: bool) -> None:
+    @rule(back=st.integers(-1, 3), wait=st.booleans())
+    def ask_as_client(self, back: int, wait: bool) -> None:
         """A client of this very driver cancels, or waits for an end."""
-        what: Any = AwaitEnd(f"p{name}", 5.0) if wait else Submit(RequestCancel(f"p{name}", "why"), 10.0)
+        name = self.newest(back)
+        what: Any = AwaitEnd(name, 5.0) if wait else Submit(RequestCancel(name, "why"), 10.0)
         self.turn(Asked(self.new_ask(), what))
 
-    @rule(name=st.integers(1, 5))
-    def cancel(self, name: int) -> None:
+    @rule(back=st.integers(-1, 3))
+    def cancel(self, back: int) -> None:
         """Somebody else asks for a cancellation."""
-        self.executed(RequestCancel(f"p{name}", "why"))
+        self.executed(RequestCancel(self.newest(back), "why"))
 
     @rule()
     def hint(self) -> None:
         self.turn(Changed(Cursor(self.model.number, self.model.number)))
 
+    @precondition(lambda self: self.turns > TURNS_BEFORE_A_DRAIN)
     @rule(grace=st.sampled_from((0, 1, 30)))
     def drain(self, grace: int) -> None:
         self.drained = True
         self.turn(Drain(grace * NANOS_PER_SECOND))
+
+    @precondition(lambda self: self.left is not None)
+    @rule()
+    def start_anew(self) -> None:
+        """The worker that drained is gone, and with it the handlers that it left behind."""
+        self.incarnate()
+
+    @property
+    def unfinished(self) -> list[str]:
+        return [row.id for row in self.model.records if row.outcome is None]
+
+    def newest(self, back: int) -> str:
+        """The name of the process registered last, or of one before; -1: of one that nobody registered yet."""
+        return f"p{max(1, len(self.model.records) - back)}"
 
     def new_ask(self) -> int:
         self.next_ask += 1
@@ -351,19 +379,22 @@ class WorkerMachine(RuleBasedStateMachine):
 
     def settle(self) -> None:
         """Faults stop: everything is delivered, every handler returns, and time goes on (L1, L2, L5, L8, L9)."""
+        self.let_go_on()
+        holds(not self.asks, "L9", f"asks without an answer: {self.asks}")
+        if self.drained:
+            holds(self.left is not None, "L5", "a drain does not come to its end")
+            self.incarnate()
+            self.let_go_on()
+        holds(not self.attempts, "L9", "attempts that do not end")
+        holds(not self.unfinished, "L1", f"processes that nobody finishes: {self.unfinished}")
+
+    def let_go_on(self) -> None:
         for _ in range(80):
             while self.calls:
                 self.deliver_all()
             while self.handlers:
                 self.end(0, "returns")
             self.pass_time(3_000)
-        holds(not self.asks, "L9", f"asks without an answer: {self.asks}")
-        if self.drained:
-            holds(self.left is not None, "L5", "a drain does not come to its end")
-            return
-        holds(not self.attempts, "L9", "attempts that do not end")
-        unfinished = [row.id for row in self.model.records if row.outcome is None]
-        holds(not unfinished, "L1", f"processes that nobody finishes: {unfinished}")
 
 
 def _asked(what: str, fence: Fence) -> RecordEffect | EmitEvent | None:
