@@ -86,7 +86,7 @@ def test_the_schema_knows_what_types_do_not_say() -> None:
     assert not validator("script").is_valid({**script, "steps": [{**first, "now": -1}]})
     step = json.loads((FOLDER / "steps.jsonl").read_text().splitlines()[0])
     assert not validator("row_step").is_valid({**step, "now": -1})
-    command = {"is": "execute", "now": 0, "requests": []}
+    command: dict[str, Any] = {"is": "execute", "now": 0, "requests": []}
     assert validator("command").is_valid(command)
     assert not validator("command").is_valid({**command, "now": -1})
 
