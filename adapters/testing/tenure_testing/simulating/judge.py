@@ -249,7 +249,9 @@ class Judge(Observer):
         if holding.running:
             raise Violation("S12", f"{host.name} runs a second handler under {job.token}")
         holding.running, holding.job = True, job
-        if not holding.permitted:  # else judged when it was permitted: a blocked loop may hear of that much later
+        if (
+            not holding.permitted
+        ):  # else judged when it was permitted: a blocked loop may hear of that much later
             self._within(host, holding, "starts the code of")
 
     def _handles(self, host: Host, job: Job, what: str) -> None:
