@@ -291,3 +291,11 @@ def test_fair_weather_without_faults_loses_no_lease() -> None:
     assert plan.gentle
     assert "takeover" not in verdict.met
     assert verdict.met["complete"] > 0
+
+
+@pytest.mark.parametrize("seed", [463, 1450])
+def test_a_seed_that_found_a_bug_holds(seed: int) -> None:
+    """S12: another handler blocked the loop while the leave to start was on its way; it was told to stop by then, and
+    its code began all the same."""
+    verdict = run(planned(seed))
+    assert verdict.ok, verdict.what

@@ -68,7 +68,10 @@ class Job:
         lease may have been renewed while the start waited, so the machine is asked where the first budget is over."""
         if self.ctx.stop_reason is not None:
             return False
-        return self.clock() < self.not_after or await self.ctx.permitted()
+        if self.clock() < self.not_after:
+            return True
+        # The loop may have stood still while the leave was on its way, and have been told to stop since.
+        return await self.ctx.permitted() and self.ctx.stop_reason is None
 
     def blocking(self) -> Outcome | None:
         """Run the plain handler in this thread."""
