@@ -230,7 +230,7 @@ def asked(state: t.Holding, event: t.Asked) -> t.Step:
 
 
 def permitted(state: t.Holding, event: t.Asked) -> t.Step:
-    return t.Step(state, (t.AnswerAsk(event.ask, t.Permitted()),))
+    return t.Step(state, (t.AnswerAsk(event.ask, t.Permitted(deadline(state))),))
 
 
 def asked_in_vain(state: t.AttemptState, event: t.Asked) -> t.Step:

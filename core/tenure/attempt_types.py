@@ -345,7 +345,9 @@ class StopHandler:
 
 @frozen
 class Permitted:
-    """The handler may act: its lease had budget left when it asked (S13)."""
+    """The handler may act until the local time `until`, the deadline of its lease when it asked (S13)."""
+
+    until: Instant
 
 
 @frozen

@@ -20,6 +20,7 @@ from tenure.errors import (
     RequestRefused,
     UndeclaredEvent,
 )
+from tenure.instants import Instant
 from tenure.process import Effect
 from tenure.replies import EffectRecorded, EffectsRead, Grant, Reason, Refused, Succeeded
 from tenure.requests import EmitEvent, ReadEffects, RecordEffect
@@ -157,12 +158,14 @@ class Context:
         text = canonical(self._convert.unstructure(payload), what, self._limit)
         await self._act(EmitEvent(self._grant.fence, type, text, own_key), type)
 
-    async def permitted(self) -> bool:
-        """Whether the handler may act: the machine is asked, so the answer is as fresh as can be (S13)."""
-        return isinstance(await self._ask(Act(self._fencing_token.token, None)), Permitted)
+    async def permitted(self) -> Instant | None:
+        """Until when, in local time, the handler may act, or None: the machine is asked, so the answer is as fresh as
+        can be (S13)."""
+        reply = await self._ask(Act(self._fencing_token.token, None))
+        return reply.until if isinstance(reply, Permitted) else None
 
     async def _leave(self) -> None:
-        if not await self.permitted():
+        if await self.permitted() is None:
             raise LeaseLost(self.id)
 
     async def _recorded(self) -> dict[str, Effect]:

@@ -96,7 +96,10 @@ class Played:
                 assert command.ask in self.asked - self.told, "each ask is answered once"
                 self.told.add(command.ask)
                 if isinstance(command.answer, t.Permitted):
-                    assert self.now < self.latest_deadline(), "S13: leave to act only with budget left"
+                    until = command.answer.until
+                    assert self.now < until <= self.latest_deadline(), (
+                        "S13: leave to act only with budget left"
+                    )
             case t.Report():
                 assert command.process_id == "p"
 

@@ -130,7 +130,8 @@ def command(said: t.Command, number: Number) -> str:
         case t.StopHandler():
             return f"stop handler of {said.process_id}: {said.reason.value}"
         case t.AnswerAsk():
-            what = "may act" if isinstance(said.answer, t.Permitted) else answer(said.answer)
+            given = said.answer
+            what = f"may act until {local(given.until)}" if isinstance(given, t.Permitted) else answer(given)
             return f"tell the handler (ask {said.ask}): {what}"
         case t.Report():
             return f"report {said.process_id or 'the worker'}: {said.what}"

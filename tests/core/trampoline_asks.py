@@ -20,7 +20,7 @@ from tenure.attempt_types import Permitted
 from tenure.client import Client
 from tenure.context import Context
 from tenure.handlers import Run
-from tenure.instants import StoreTime
+from tenure.instants import Instant, StoreTime
 from tenure.limits import Limits
 from tenure.model import Snapshot, apply
 from tenure.process import ClaimId, Outcome, Record
@@ -123,7 +123,7 @@ class World:
             case Act():
                 if ask.token in self.lost:
                     return Fenced()
-                return Permitted() if ask.request is None else self.store(ask.request)
+                return Permitted(Instant(1)) if ask.request is None else self.store(ask.request)
             case CallPlain():
                 return ask.fn(*ask.args)
 

@@ -59,7 +59,7 @@ def main(name: str, seeds: int, faults: str) -> None:
 
     for seed in range(seeds):
         plan = planned(seed, "sqlite" if name in ON_SQLITE else "memory")
-        verdict = run(evolve(plan, faults=faults.split(","), rate=0.25, processes=12, workers=3))
+        verdict = run(evolve(plan, faults=faults.split(","), rate=0.25, processes=20, workers=3))
         if not verdict.ok:
             print(verdict.broken, seed, verdict.what)
             return

@@ -55,6 +55,8 @@ ASKS: tuple[RecordEffect | EmitEvent | None, ...] = (
     RecordEffect(FENCE, "download", "f", NULL),
     EmitEvent(FENCE, "progress", NULL, "a"),
 )
+NONSENSE = Succeeded(Pruned(0))
+"""No store answers a request under a lease like this."""
 
 
 class AttemptMachine(RuleBasedStateMachine):
@@ -111,7 +113,8 @@ class AttemptMachine(RuleBasedStateMachine):
                 self.opening = command.id
             case t.StartHandler():
                 holds(not self.started, "S12", "the handler is started twice")
-                holds(self.now < deadline, "S13", "the handler is started without budget")
+                in_budget = self.now < command.not_after <= deadline
+                holds(in_budget, "S13", "the handler is started without budget, or for longer than it")
                 self.started = self.handler = True
             case t.StopHandler():
                 holds(self.handler, "S12", "a handler that does not run is told to stop")
@@ -122,8 +125,9 @@ class AttemptMachine(RuleBasedStateMachine):
                     "an ask is answered twice, or was never made",
                 )
                 self.told.add(command.ask)
-                leave = isinstance(command.answer, t.Permitted)
-                holds(not leave or self.now < deadline, "S13", "leave to act without budget")
+                if isinstance(command.answer, t.Permitted):
+                    in_budget = self.now < command.answer.until <= deadline
+                    holds(in_budget, "S13", "leave to act without budget, or for longer than it")
             case t.Report():
                 assert command.process_id == "p"
 
@@ -176,15 +180,15 @@ class AttemptMachine(RuleBasedStateMachine):
         self.answer(Unknown() if lost else Unavailable())
 
     @precondition(lambda self: bool(self.out))
-    @rule(answer=st.sampled_from((Fenced(), Refused(Reason.TOO_LARGE), Refused(Reason.EFFECT_MISMATCH))))
-    def refuse(self, answer: Answer) -> None:
-        self.answer(answer)
+    @rule()
+    def fence(self) -> None:
+        self.answer(Fenced())
 
     @precondition(lambda self: bool(self.out))
-    @rule()
-    def answer_nonsense(self) -> None:
+    @rule(answer=st.sampled_from((Refused(Reason.TOO_LARGE), Refused(Reason.EFFECT_MISMATCH), NONSENSE)))
+    def refuse(self, answer: Answer) -> None:
         """What the contract forbids ends the attempt, and is reported."""
-        self.answer(Succeeded(Pruned(0)))
+        self.answer(answer)
 
     @rule(call=st.integers(1, 9))
     def answer_late(self, call: int) -> None:
@@ -219,19 +223,21 @@ class AttemptMachine(RuleBasedStateMachine):
         self.handler = False
 
     @precondition(lambda self: self.handler)
-    @rule(request=st.sampled_from(ASKS))
-    def ask(self, request: RecordEffect | EmitEvent | None) -> None:
-        ask = self.next_id()
-        self.asked.add(ask)
-        self.feed(t.Asked, ask=ask, request=request)
+    @rule(requests=st.lists(st.sampled_from(ASKS), min_size=1, max_size=3))
+    def ask(self, requests: list[RecordEffect | EmitEvent | None]) -> None:
+        for request in requests:
+            if self.handler:
+                ask = self.next_id()
+                self.asked.add(ask)
+                self.feed(t.Asked, ask=ask, request=request)
 
-    @rule()
-    def show_cancel(self) -> None:
-        self.feed(t.CancelSeen, reason="why")
-
-    @rule()
-    def shut_down(self) -> None:
-        self.feed(t.StopAsked)
+    @rule(cancel=st.booleans())
+    def stop(self, cancel: bool) -> None:
+        """One rule for both, so that handlers run for a while before it comes."""
+        if cancel:
+            self.feed(t.CancelSeen, reason="why")
+        else:
+            self.feed(t.StopAsked)
 
     # --- after every step, and at the end -------------------------------------------------------------------------
 

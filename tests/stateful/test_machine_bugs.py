@@ -64,7 +64,7 @@ BUGS = [
 def test_a_machine_finds_and_names_it(bug: Bug, monkeypatch: pytest.MonkeyPatch) -> None:
     bug.put_in(monkeypatch)
     few = settings(
-        max_examples=1_000,
+        max_examples=200,
         stateful_step_count=100,
         derandomize=True,
         database=None,

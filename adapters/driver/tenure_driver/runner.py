@@ -65,13 +65,14 @@ class Job:
 
     async def may_start(self) -> bool:
         """Looked at right before the handler starts (S13): it was not told to stop, and its budget is not spent. The
-        lease may have been renewed while the start waited, so the machine is asked where the first budget is over."""
-        if self.ctx.stop_reason is not None:
-            return False
-        if self.clock() < self.not_after:
-            return True
-        # The loop may have stood still while the leave was on its way, and have been told to stop since.
-        return await self.ctx.permitted() and self.ctx.stop_reason is None
+        lease may have been renewed while the start waited, so the machine is asked where a budget is over; and the
+        loop may have stood still while the answer was on its way, so both are looked at again after it."""
+        until: Instant | None = self.not_after
+        while until is not None and self.ctx.stop_reason is None:
+            if self.clock() < until:
+                return True
+            until = await self.ctx.permitted()
+        return False
 
     def blocking(self) -> Outcome | None:
         """Run the plain handler in this thread."""

@@ -62,15 +62,15 @@ def starts_once(of: Stepped) -> bool:
 
 
 def acts_within_its_budget(of: Stepped) -> bool:
-    """S13: no start, effect or leave to act once the budget is spent."""
+    """S13: no start, effect or leave to act once the budget is spent, and none for longer than it."""
     if not isinstance(of.state, t.Holding):
         return True
     spent = of.event.now >= budget_ends(of.state) or (isinstance(of.state, t.Stopping) and of.state.spent)
-    permitted = any(
-        isinstance(s, t.AnswerAsk) and isinstance(s.answer, t.Permitted) for s in of.then.commands
-    )
+    answers = (said.answer for said in of.then.commands if isinstance(said, t.AnswerAsk))
+    leave = [answer.until for answer in answers if isinstance(answer, t.Permitted)]
+    leave += [start.not_after for start in of.starts]
     acts = any(isinstance(send.request, RecordEffect | EmitEvent) for send in of.sends)
-    return not (spent and (of.starts or permitted or acts))
+    return not (spent and (leave or acts)) and all(until <= budget_ends(of.state) for until in leave)
 
 
 def is_silent_after_a_loss(of: Stepped) -> bool:

@@ -53,7 +53,6 @@ class Holding:
     cancelled: bool = False
     running: bool = False
     started: bool = False
-    permitted: bool = False
     outcome: Outcome | None = None
     lost: bool = False
     gone: bool = False
@@ -189,7 +188,6 @@ class Judge(Observer):
                 holding = self._holding(host, self._asked.pop((host.owner, message.ask)))
                 if holding is not None:
                     self._within(host, holding, "lets act the handler of")
-                    holding.permitted = True
             elif isinstance(message, StopHandler):
                 self.met["stop " + message.reason.value] += 1
                 stopped = self._holding(host, message.token)
@@ -249,10 +247,7 @@ class Judge(Observer):
         if holding.running:
             raise Violation("S12", f"{host.name} runs a second handler under {job.token}")
         holding.running, holding.job = True, job
-        if (
-            not holding.permitted
-        ):  # else judged when it was permitted: a blocked loop may hear of that much later
-            self._within(host, holding, "starts the code of")
+        self._within(host, holding, "starts the code of")
 
     def _handles(self, host: Host, job: Job, what: str) -> None:
         held = self.rows.granted.get(job.token)
