@@ -22,9 +22,10 @@ from tenure_testing.conforming.alphabets import ALPHABETS, LEASES, claims, one
 from tenure_testing.conforming.catalogue import FILES, LINES, scenarios, schema
 from tenure_testing.conforming.graph import TICKS, Alphabet, explored
 from tenure_testing.conforming.steps import steps
-from tenure_testing.conforming.story import NotBorneOut, Story, Told, done
+from tenure_testing.conforming.story import NotBorneOut, Story, Told
 from tenure_testing.conforming.tours import Coarse, played, walks
 from tenure_testing.conforming.vectors import Exchange, lines_of, vectors_in
+from tenure_testing.registry_world import success
 from tests.conformance.pairs import pair_of
 
 FOLDER = Path(__file__).parents[2] / "docs" / "conformance"
@@ -169,7 +170,7 @@ def wrong_field(story: Story) -> None:
 
 
 def wrong_fenced(story: Story) -> None:
-    story.fenced(Complete(story.started(), done()))
+    story.fenced(Complete(story.started(), success()))
 
 
 def wrong_reason(story: Story) -> None:

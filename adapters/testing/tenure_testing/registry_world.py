@@ -204,12 +204,15 @@ def process(
     owner_scope: str = "",
     profile: str = "",
 ) -> Registration:
+    """What a process is registered with."""
     return Registration(name, Work(kind, payload), emits, Provenance(owner_scope, profile))
 
 
 def external(name: str, metadata: Json = NULL) -> Registration:
+    """An external process."""
     return Registration(name, External(metadata))
 
 
 def success(value: object = None) -> Outcome:
+    """The outcome of a handler that returned `value`."""
     return Success(canonical(value))

@@ -15,8 +15,9 @@ from tenure.requests import (
     Release,
     RequestCancel,
 )
-from tenure_testing.conforming.story import HORIZON, SHORT, TTL, K, Story, done, outside, scenario, told_in
+from tenure_testing.conforming.story import HORIZON, SHORT, TTL, K, Story, scenario, told_in
 from tenure_testing.conforming.vectors import Ability
+from tenure_testing.registry_world import external, success
 
 
 @scenario("S19")
@@ -103,7 +104,7 @@ def the_excluded_are_left_alone(story: Story) -> None:
 @scenario("S3")
 def external_rows_are_never_claimed(story: Story) -> None:
     """Work that is done elsewhere has no handler: neither claim gets it, whatever the kinds."""
-    story.ok(Register(outside("x")))
+    story.ok(Register(external("x")))
     story.get_next(of=ClaimFilter("", ("", "k")))
     story.refused("external", Claim(ClaimId("w", 9), "x", TTL))
 
@@ -186,7 +187,7 @@ def an_equal_claim_answers_what_is_left_of_it(story: Story) -> None:
     story.register("a", "b", "c")
     request = ClaimNext(ClaimId("w", 1), TTL, 3, K)
     a, b, _ = (grant.fence for grant in story.ok(request).grants)
-    story.ok(Complete(a, done()))
+    story.ok(Complete(a, success()))
     story.ok(Release(b))
     left: Claimed = story.ok(request)
     story.expect("left", [grant.record.id for grant in left.grants], ["c"])
@@ -281,7 +282,7 @@ def a_single_claim_is_repeatable(story: Story) -> None:
 def what_has_ended_is_not_claimed(story: Story) -> None:
     """No claim gets a row with an outcome, however long ago its lease expired; its own claim again answers nothing."""
     fence = story.started()
-    story.ok(Complete(fence, done()))
+    story.ok(Complete(fence, success()))
     story.later(10 * TTL)
     story.get_next(owner="x")
     story.refused("ended", Claim(ClaimId("x", 9), "p", TTL))

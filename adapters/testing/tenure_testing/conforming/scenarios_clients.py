@@ -22,19 +22,9 @@ from tenure.requests import (
     Renew,
     RequestCancel,
 )
-from tenure_testing.conforming.story import (
-    HORIZON,
-    SHORT,
-    SMALL,
-    TTL,
-    Story,
-    done,
-    outside,
-    scenario,
-    told_in,
-    work,
-)
+from tenure_testing.conforming.story import HORIZON, SHORT, SMALL, TTL, Story, scenario, told_in
 from tenure_testing.conforming.vectors import Ability
+from tenure_testing.registry_world import external, process, success
 
 # --- registering ----------------------------------------------------------------------------------------------------
 
@@ -42,7 +32,7 @@ from tenure_testing.conforming.vectors import Ability
 @scenario("S10")
 def a_registration_is_repeatable(story: Story) -> None:
     """The same content under the same id answers the same; the delay is no content."""
-    wanted = work("p", payload=Json('{"a":1}'), owner_scope="s")
+    wanted = process("p", payload=Json('{"a":1}'), owner_scope="s")
     reply = story.ok(Register(wanted))
     story.later(5)
     story.again(Register(wanted), reply)
@@ -53,7 +43,7 @@ def a_registration_is_repeatable(story: Story) -> None:
 @scenario("S10")
 def another_registration_of_the_id_is_a_conflict(story: Story) -> None:
     """Payload, kind, sort of input, event types, owner and profile are the content; any other is refused."""
-    wanted = work("p", payload=Json("1"), owner_scope="s")
+    wanted = process("p", payload=Json("1"), owner_scope="s")
     story.ok(Register(wanted))
     for other in (
         evolve(wanted, input=Work("k", Json("2"))),
@@ -70,10 +60,10 @@ def another_registration_of_the_id_is_a_conflict(story: Story) -> None:
 def registering_what_has_ended_changes_nothing(story: Story) -> None:
     """A repeated start of a finished process is answered with the row as it is, and starts nothing."""
     fence = story.started()
-    story.ok(Complete(fence, done()))
+    story.ok(Complete(fence, success()))
     version = story.row("p").version
-    story.ok(Register(work("p")))
-    story.row("p", version=version, outcome=done())
+    story.ok(Register(process("p")))
+    story.row("p", version=version, outcome=success())
 
 
 @scenario("S2 S20")
@@ -90,7 +80,7 @@ def what_a_new_row_looks_like(story: Story) -> None:
 @scenario("S10", limits=SMALL)
 def names_are_bounded_in_characters(story: Story) -> None:
     """Ids, kinds and event types: not blank, at most `name` characters, no U+0000; nothing is made of a bad one."""
-    good = work("p")
+    good = process("p")
     for text, reason in (
         ("", "blank"),
         (" \t\n", "blank"),
@@ -102,13 +92,13 @@ def names_are_bounded_in_characters(story: Story) -> None:
             Register(evolve(good, id=text)),
             Register(evolve(good, input=Work(text))),
             Register(evolve(good, event_types=("fine", text))),
-            Register(outside(text)),
+            Register(external(text)),
         )
         if reason != "blank":
             story.refused(reason, Register(evolve(good, provenance=Provenance(text))))
             story.refused(reason, Register(evolve(good, provenance=Provenance("", text))))
         story.refused("not_found", Get(text), AppendEvent(text, "t", NULL, "k"), RequestCancel(text))
-    story.ok(Register(work("\U0001f600" * 10)))
+    story.ok(Register(process("\U0001f600" * 10)))
     story.refused("not_found", Get("p"))
 
 
@@ -116,14 +106,18 @@ def names_are_bounded_in_characters(story: Story) -> None:
 def white_space_of_any_script_is_blank(story: Story) -> None:
     """No-break, ideographic and other spaces and separators make no name; what is merely not seen, as U+FEFF, does."""
     for text in ("\u00a0", "\u3000", "\u2003\u2029", "\u0085", "\u001c\u001f", " \u00a0\t"):
-        story.refused("blank", Register(work(text)), Register(work("p", kind=text)), Register(outside(text)))
+        story.refused(
+            "blank", Register(process(text)), Register(process("p", kind=text)), Register(external(text))
+        )
     story.register("\u3000p", "\ufeff", "\u200b")
 
 
 @scenario("S10", Ability.SURROGATES)
 def names_are_texts(story: Story) -> None:
     """A lone surrogate is refused wherever a name is stored, and not found where one is looked up."""
-    story.refused("bad_text", Register(work("\ud800")), Register(evolve(work("p"), input=Work("ok\udfff"))))
+    story.refused(
+        "bad_text", Register(process("\ud800")), Register(evolve(process("p"), input=Work("ok\udfff")))
+    )
     story.refused("not_found", Get("\ud800"), RequestCancel("\ud800"), ReadEvents("\ud800"))
 
 
@@ -146,7 +140,7 @@ def names_are_kept_apart_as_they_are(story: Story) -> None:
     for name in names:
         story.register(name, kind=name, emits=(name,), owner_scope=name, profile=name)
     for name in names:
-        story.row(name, registration=work(name, name, NULL, (name,), name, name))
+        story.row(name, registration=process(name, name, NULL, (name,), name, name))
 
 
 @scenario("S10", limits=SMALL)
@@ -154,9 +148,9 @@ def bodies_are_bounded_in_bytes(story: Story) -> None:
     """A payload may take `payload` bytes of UTF-8, and not one more."""
     fits = Json('"' + "x" * 38 + '"')
     story.register("p", payload=fits)
-    story.refused("too_large", Register(work("q", payload=Json(fits + " "))))
-    story.refused("too_large", Register(work("q", payload=Json('"' + "é" * 20 + '"'))))
-    story.refused("too_large", Register(outside("q", Json(fits + " "))))
+    story.refused("too_large", Register(process("q", payload=Json(fits + " "))))
+    story.refused("too_large", Register(process("q", payload=Json('"' + "é" * 20 + '"'))))
+    story.refused("too_large", Register(external("q", Json(fits + " "))))
     story.register("r", payload=Json('"' + "é" * 19 + '"'))
 
 
@@ -184,7 +178,7 @@ def bodies_come_back_as_they_were_sent(story: Story) -> None:
 @scenario("S10")
 def the_registrys_own_event_types_cannot_be_declared(story: Story) -> None:
     """`process.*` is reserved: a handler could otherwise write a process's end."""
-    story.refused("reserved_event", Register(work("p", emits=("process.mine",))))
+    story.refused("reserved_event", Register(process("p", emits=("process.mine",))))
     story.refused("not_found", Get("p"))
 
 
@@ -228,7 +222,7 @@ def cancelling_what_expired_ends_it(story: Story) -> None:
     fence = story.started()
     story.later(TTL)
     story.ok(RequestCancel("p", "late"), outcome=Cancelled("late"))
-    story.fenced(Complete(fence, done()), Renew(fence, TTL))
+    story.fenced(Complete(fence, success()), Renew(fence, TTL))
 
 
 @scenario("S16")
@@ -245,9 +239,9 @@ def a_flag_set_before_ends_an_expired_row_with_its_own_reason(story: Story) -> N
 def cancelling_what_has_ended_answers_its_outcome(story: Story) -> None:
     """Terminal is absorbing: the outcome stays, and no flag and no event is added."""
     fence = story.started()
-    story.ok(Complete(fence, done("first")))
-    story.ok(RequestCancel("p", "late"), outcome=done("first"))
-    story.row("p", cancel=None, events=1, outcome=done("first"))
+    story.ok(Complete(fence, success("first")))
+    story.ok(RequestCancel("p", "late"), outcome=success("first"))
+    story.row("p", cancel=None, events=1, outcome=success("first"))
 
 
 @scenario("S16")
@@ -285,7 +279,7 @@ def a_cancel_flag_is_there_after_a_restart(story: Story) -> None:
 @scenario("S6 S17")
 def external_work_is_ended_from_outside(story: Story) -> None:
     """Who says so is recorded; no lease is needed."""
-    story.ok(Register(outside("p", Json('{"ticket":7}'))))
+    story.ok(Register(external("p", Json('{"ticket":7}'))))
     outcome = Failure("Declined", "card", "no")
     reply = story.ok(CompleteExternal("p", "billing", outcome), outcome=outcome)
     story.row("p", outcome=outcome, authority="billing", ended_by=EndedBy.EXTERNAL, token=0)
@@ -295,27 +289,29 @@ def external_work_is_ended_from_outside(story: Story) -> None:
 @scenario("S6 S11")
 def another_end_of_external_work_is_a_conflict(story: Story) -> None:
     """Another outcome, or the same by another authority; the first stays."""
-    story.ok(Register(outside("p")))
-    story.ok(CompleteExternal("p", "me", done(1)))
-    story.refused("conflict", CompleteExternal("p", "me", done(2)), CompleteExternal("p", "you", done(1)))
+    story.ok(Register(external("p")))
+    story.ok(CompleteExternal("p", "me", success(1)))
+    story.refused(
+        "conflict", CompleteExternal("p", "me", success(2)), CompleteExternal("p", "you", success(1))
+    )
 
 
 @scenario("S6", limits=SMALL)
 def an_external_end_is_bounded(story: Story) -> None:
     """No handler's row, no missing row, no nameless authority, no outcome beyond the limit."""
     story.register("handled")
-    story.ok(Register(outside("p")))
-    story.refused("not_external", CompleteExternal("handled", "me", done()))
-    story.refused("not_found", CompleteExternal("nobody", "me", done()))
-    story.refused("blank", CompleteExternal("p", " ", done()))
-    story.refused("name_too_long", CompleteExternal("p", "x" * 11, done()))
-    story.refused("too_large", CompleteExternal("p", "me", done("x" * 40)))
+    story.ok(Register(external("p")))
+    story.refused("not_external", CompleteExternal("handled", "me", success()))
+    story.refused("not_found", CompleteExternal("nobody", "me", success()))
+    story.refused("blank", CompleteExternal("p", " ", success()))
+    story.refused("name_too_long", CompleteExternal("p", "x" * 11, success()))
+    story.refused("too_large", CompleteExternal("p", "me", success("x" * 40)))
 
 
 @scenario("S7 S16")
 def cancelled_external_work_is_over(story: Story) -> None:
     """A cancel ends it at once, and a completion that comes later is a conflict."""
-    story.ok(Register(outside("p")))
+    story.ok(Register(external("p")))
     story.ok(RequestCancel("p", "gone"), outcome=Cancelled("gone"))
     story.refused("conflict", CompleteExternal("p", "me", Cancelled("gone")))
 
@@ -327,10 +323,10 @@ def cancelled_external_work_is_over(story: Story) -> None:
 def pruning_spares_the_retry_horizon(story: Story) -> None:
     """Rows that ended more than the horizon ago, even where less is asked for, so that every replay is still known."""
     fence = story.started()
-    story.ok(Complete(fence, done()))
+    story.ok(Complete(fence, success()))
     story.later(HORIZON)
     story.ok(Prune(0), count=0)
-    story.ok(Complete(fence, done()))
+    story.ok(Complete(fence, success()))
     story.later(1)
     story.ok(Prune(HORIZON + 2), count=0)
     story.ok(Prune(0), count=1)
@@ -350,7 +346,7 @@ def pruning_spares_what_has_not_ended(story: Story) -> None:
 def pruning_takes_the_first_registered_up_to_its_limit(story: Story) -> None:
     """In the order of seq, at most `limit`, and says how many."""
     for name in "abcd":
-        story.ok(Complete(story.started(name), done()))
+        story.ok(Complete(story.started(name), success()))
     story.later(HORIZON + 1)
     story.ok(Prune(0, 3), count=3)
     story.ok(Get("d"))
@@ -363,7 +359,7 @@ def pruning_takes_all_that_hangs_on_a_row(story: Story) -> None:
     story.ok(RecordEffect(fence, "e", "f", Json('"old"')))
     story.ok(EmitEvent(fence, "progress", Json('"old"'), "k"))
     story.ok(AppendEvent("p", "signal", Json('"old"'), "k"))
-    story.ok(Complete(fence, done()))
+    story.ok(Complete(fence, success()))
     story.later(HORIZON + 1)
     story.ok(Prune(), count=1)
     story.refused("not_found", ReadEvents("p"))
@@ -379,12 +375,12 @@ def pruning_takes_all_that_hangs_on_a_row(story: Story) -> None:
 def the_terminal_absorbs(story: Story) -> None:
     """Whatever is asked of an ended process, by whom ever, row and log stay as they were at its end."""
     fence = story.started()
-    story.ok(Complete(fence, done("end")))
+    story.ok(Complete(fence, success("end")))
     row = story.row("p")
     story.ok(RequestCancel("p", "late"))
     story.refused("ended", AppendEvent("p", "t", NULL, "k"), Claim(story.claim_id("x"), "p", TTL))
-    story.refused("not_external", CompleteExternal("p", "me", done()))
-    story.refused("conflict", Register(work("p", payload=Json("1"))))
+    story.refused("not_external", CompleteExternal("p", "me", success()))
+    story.refused("conflict", Register(process("p", payload=Json("1"))))
     story.later(HORIZON)
     story.ok(Prune(), count=0)
     story.expect("the row", story.row("p"), row)

@@ -20,8 +20,9 @@ from tenure.requests import (
     Renew,
     RequestCancel,
 )
-from tenure_testing.conforming.story import HORIZON, SHORT, TTL, Story, Told, done, scenario, told_in
+from tenure_testing.conforming.story import HORIZON, SHORT, TTL, Story, Told, scenario, told_in
 from tenure_testing.conforming.vectors import Ability
+from tenure_testing.registry_world import success
 
 
 @frozen
@@ -46,7 +47,7 @@ def taken_over(story: Story) -> Fence:
 def taken_over_and_ended(story: Story) -> Fence:
     old = story.started()
     story.later(TTL)
-    story.ok(Complete(story.take("p", "x"), done("theirs")))
+    story.ok(Complete(story.take("p", "x"), success("theirs")))
     return old
 
 
@@ -71,7 +72,7 @@ def given_back_and_taken(story: Story) -> Fence:
 
 def ended(story: Story) -> Fence:
     fence = story.started()
-    story.ok(Complete(fence, done("mine")))
+    story.ok(Complete(fence, success("mine")))
     return fence
 
 
@@ -201,7 +202,7 @@ REQUESTS: dict[str, Callable[[Fence], FencedRequest]] = {
     "effect": lambda fence: RecordEffect(fence, "e", "f", NULL),
     "event": lambda fence: EmitEvent(fence, "progress", NULL, "k"),
     "release": lambda fence: Release(fence, 5),
-    "completion": lambda fence: Complete(fence, done("stale")),
+    "completion": lambda fence: Complete(fence, success("stale")),
 }
 
 
@@ -250,7 +251,7 @@ def refusals_under_a_fence_are_noted(story: Story) -> None:
     story.fenced(Renew(old, TTL))
     first = FenceNote("p", "Renew", old.token, new.token, "w", StoreTime(story.now))
     story.later(5)
-    story.fenced(Complete(old, done()))
+    story.fenced(Complete(old, success()))
     second = FenceNote("p", "Complete", old.token, new.token, "w", StoreTime(story.now))
     story.notes(2, second, first)
 
@@ -260,8 +261,8 @@ def a_conflict_of_completions_is_noted(story: Story) -> None:
     """A Complete's conflict tells of a fault as a fenced request does, so it is noted; other refusals are not."""
     fence = story.started()
     story.refused("undeclared_event", EmitEvent(fence, "other", NULL, "k"))
-    story.ok(Complete(fence, done(1)))
-    story.refused("conflict", Complete(fence, done(2)))
+    story.ok(Complete(fence, success(1)))
+    story.refused("conflict", Complete(fence, success(2)))
     note = FenceNote("p", "Complete", fence.token, fence.token, "w", StoreTime(story.now))
     story.notes(1, note)
 

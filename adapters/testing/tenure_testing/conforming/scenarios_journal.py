@@ -12,8 +12,9 @@ from tenure.requests import (
     EmitEvent,
     RecordEffect,
 )
-from tenure_testing.conforming.story import SMALL, TTL, Story, done, scenario, told_in
+from tenure_testing.conforming.story import SMALL, TTL, Story, scenario, told_in
 from tenure_testing.conforming.vectors import Ability
+from tenure_testing.registry_world import success
 
 # --- effects --------------------------------------------------------------------------------------------------------
 
@@ -59,7 +60,7 @@ def a_replayed_effect_is_answered_after_loss_and_end(story: Story) -> None:
     story.later(TTL)
     second = story.take("p", "x")
     story.ok(request, result=Json("1"))
-    story.ok(Complete(second, done()))
+    story.ok(Complete(second, success()))
     story.ok(request, result=Json("1"))
     story.fenced(RecordEffect(second, "e", "f", Json("1")))
 
@@ -139,7 +140,7 @@ def a_replayed_event_is_answered_after_the_end(story: Story) -> None:
     fence = story.started()
     request = EmitEvent(fence, "progress", NULL, "k")
     story.ok(request, seq=1)
-    story.ok(Complete(fence, done()))
+    story.ok(Complete(fence, success()))
     story.ok(request, seq=1)
     story.fenced(EmitEvent(fence, "progress", NULL, "new"))
 
@@ -182,7 +183,7 @@ def a_log_is_closed_by_its_terminal_event(story: Story) -> None:
     """A client's event after the end is refused; one from before is still a replay."""
     fence = story.started()
     story.ok(AppendEvent("p", "signal", NULL, "k"), seq=1)
-    story.ok(Complete(fence, done()))
+    story.ok(Complete(fence, success()))
     story.ok(AppendEvent("p", "signal", NULL, "k"), seq=1)
     story.refused("ended", AppendEvent("p", "signal", NULL, "new"))
 

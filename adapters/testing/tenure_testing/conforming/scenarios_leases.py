@@ -13,8 +13,9 @@ from tenure.requests import (
     Renew,
     RequestCancel,
 )
-from tenure_testing.conforming.story import HORIZON, SHORT, SMALL, TTL, Story, done, scenario, told_in
+from tenure_testing.conforming.story import HORIZON, SHORT, SMALL, TTL, Story, scenario, told_in
 from tenure_testing.conforming.vectors import Ability
+from tenure_testing.registry_world import success
 
 # --- renewing -------------------------------------------------------------------------------------------------------
 
@@ -65,8 +66,10 @@ def a_completion_ends_in_one_step(story: Story) -> None:
     fence = story.started()
     story.ok(EmitEvent(fence, "progress", Json("1"), "k"), seq=1)
     story.later(3)
-    story.ok(Complete(fence, done("yes")), outcome=done("yes"))
-    story.row("p", outcome=done("yes"), ended_by=EndedBy.COMPLETE, held=False, events=2, changed_at=story.now)
+    story.ok(Complete(fence, success("yes")), outcome=success("yes"))
+    story.row(
+        "p", outcome=success("yes"), ended_by=EndedBy.COMPLETE, held=False, events=2, changed_at=story.now
+    )
     read = story.ok(ReadEvents("p"), ended=True)
     story.expect("the log", [(e.seq, e.type) for e in read.events], [(1, "progress"), (2, "process.ended")])
 
@@ -96,46 +99,46 @@ def a_completion_does_not_test_the_expiry(story: Story) -> None:
     """While the token stands nobody took the process, and accepting late loses nothing."""
     fence = story.started()
     story.later(50 * TTL)
-    story.ok(Complete(fence, done("late")), outcome=done("late"))
+    story.ok(Complete(fence, success("late")), outcome=success("late"))
 
 
 @scenario("S10 S11 S18")
 def a_repeated_completion_answers_what_is_stored(story: Story) -> None:
     """The same outcome under the same token is a replay, with the stamp of the first."""
     fence = story.started()
-    reply = story.ok(Complete(fence, done({"x": 1})))
+    reply = story.ok(Complete(fence, success({"x": 1})))
     story.later(5)
-    story.again(Complete(fence, done({"x": 1})), reply)
+    story.again(Complete(fence, success({"x": 1})), reply)
 
 
 @scenario("S6 S11 K10")
 def a_second_outcome_of_one_attempt_is_a_conflict(story: Story) -> None:
     """The same token with another outcome tells of a fault in the worker: refused, and the first stays."""
     fence = story.started()
-    story.ok(Complete(fence, done(1)))
-    story.refused("conflict", Complete(fence, done(2)), Complete(fence, Cancelled("no")))
-    story.row("p", outcome=done(1))
+    story.ok(Complete(fence, success(1)))
+    story.refused("conflict", Complete(fence, success(2)), Complete(fence, Cancelled("no")))
+    story.row("p", outcome=success(1))
 
 
 @scenario("S11 S21 K24", Ability.REOPEN)
 def a_completion_is_known_after_a_restart(story: Story) -> None:
     """Whoever never heard the answer may ask again after the store came back: same answer, or the same conflict."""
     fence = story.started()
-    reply = story.ok(Complete(fence, done("kept")))
+    reply = story.ok(Complete(fence, success("kept")))
     story.reopen()
-    story.row("p", outcome=done("kept"))
-    story.again(Complete(fence, done("kept")), reply)
-    story.refused("conflict", Complete(fence, done("other")))
+    story.row("p", outcome=success("kept"))
+    story.again(Complete(fence, success("kept")), reply)
+    story.refused("conflict", Complete(fence, success("other")))
 
 
 @scenario("S11 K20", limits=SHORT)
 def a_completion_repeated_after_pruning_makes_no_row(story: Story) -> None:
     """The row is gone: the replay is fenced, and there is still no process."""
     fence = story.started()
-    story.ok(Complete(fence, done()))
+    story.ok(Complete(fence, success()))
     story.later(HORIZON + 1)
     story.ok(Prune(), count=1)
-    story.fenced(Complete(fence, done()))
+    story.fenced(Complete(fence, success()))
 
 
 @scenario("S16")
@@ -143,8 +146,8 @@ def a_completion_before_the_cancel_is_seen_stands(story: Story) -> None:
     """Complete against cancel is decided by row order: a handler that finished is successful, flag or not."""
     fence = story.started()
     story.ok(RequestCancel("p", "stop"), outcome=None)
-    story.ok(Complete(fence, done("finished")), outcome=done("finished"))
-    story.ok(RequestCancel("p", "stop"), outcome=done("finished"))
+    story.ok(Complete(fence, success("finished")), outcome=success("finished"))
+    story.ok(RequestCancel("p", "stop"), outcome=success("finished"))
 
 
 @scenario("S16 S17")
@@ -224,7 +227,7 @@ def a_stale_release_leaves_a_newer_lease(story: Story) -> None:
     story.fenced(Release(old))
     story.row("p", held=True, token=new.token)
     story.ok(Renew(new, TTL))
-    story.ok(Complete(new, done()))
+    story.ok(Complete(new, success()))
 
 
 @scenario("S9 K2")
@@ -274,7 +277,7 @@ def a_release_after_a_cancel_without_a_reason_ends_the_row(story: Story) -> None
 def a_release_after_its_own_completion_is_fenced(story: Story) -> None:
     """A Complete releases too; the Release that comes after it changes nothing, and is told that it is over."""
     fence = story.started()
-    story.ok(Complete(fence, done()))
+    story.ok(Complete(fence, success()))
     story.fenced(Release(fence))
 
 

@@ -27,8 +27,9 @@ from tenure.requests import (
     Renew,
     RequestCancel,
 )
-from tenure_testing.conforming.story import TTL, K, Story, done, outside, scenario, told_in, work
+from tenure_testing.conforming.story import TTL, K, Story, scenario, told_in
 from tenure_testing.conforming.vectors import Ability
+from tenure_testing.registry_world import external, process, success
 
 # --- reads ----------------------------------------------------------------------------------------------------------
 
@@ -66,8 +67,8 @@ def a_list_shows_one_phase(story: Story) -> None:
     """Pending, running or ended as of store time: an expired lease is pending again."""
     story.register("waits")
     story.started("runs")
-    story.ok(Complete(story.started("ended"), done()))
-    story.ok(Register(outside("outside")))
+    story.ok(Complete(story.started("ended"), success()))
+    story.ok(Register(external("outside")))
     listed(story, List(phase=Phase.PENDING), "waits", "outside")
     listed(story, List(phase=Phase.RUNNING), "runs")
     listed(story, List(phase=Phase.ENDED), "ended")
@@ -81,7 +82,7 @@ def a_list_shows_one_kind(story: Story) -> None:
     """The empty kind is that of external work; no kind given means all."""
     story.register("a", "b")
     story.register("other", kind="other")
-    story.ok(Register(outside("outside")))
+    story.ok(Register(external("outside")))
     listed(story, List(kind="k"), "a", "b")
     listed(story, List(kind="other"), "other")
     listed(story, List(kind=""), "outside")
@@ -127,7 +128,7 @@ def events_are_paged_by_number(story: Story) -> None:
     first = story.ok(ReadEvents("p", 0, 3), ended=False)
     story.expect("a page", [e.payload for e in first.events], ["0", "1", "2"])
     story.ok(ReadEvents("p", 4), events=(), ended=False)
-    story.ok(Complete(fence, done()))
+    story.ok(Complete(fence, success()))
     full = story.ok(ReadEvents("p", 0, 4), ended=False)
     story.expect("a full page before the last event", len(full.events), 4)
     rest = story.ok(ReadEvents("p", 3, 3), ended=True)
@@ -175,8 +176,8 @@ def endings_are_read_by_version(story: Story) -> None:
     story.register(*"abcd")
     a, b, _ = story.get_next("a", "b", "c", limit=3)
     story.ok(ReadEndings(0), endings=())
-    story.ok(Complete(b, done()))
-    story.ok(Complete(a, done()))
+    story.ok(Complete(b, success()))
+    story.ok(Complete(a, success()))
     story.ok(RequestCancel("d"))
     versions = [(story.row(name).version, name) for name in "bad"]
     story.ok(ReadEndings(0), endings=tuple(versions), latest=versions[-1][0])
@@ -195,7 +196,7 @@ def cancels_are_read_by_owner(story: Story) -> None:
     both = (("a", a.token, "stop a"), ("b", b.token, "stop b"))
     story.ok(ReadCancels("w"), cancels=both)
     story.ok(ReadCancels("w", 1), cancels=both[:1])
-    story.ok(Complete(a, done()))
+    story.ok(Complete(a, success()))
     story.later(TTL)
     story.ok(ReadCancels("w"), cancels=both[1:])
     story.ok(Release(b))
@@ -225,7 +226,7 @@ def all_is_there_after_a_restart(story: Story) -> None:
     story.ok(Renew(fence, TTL))
     story.ok(Claim(ClaimId("w", 1), "p", TTL))
     story.refused("not_ready", Claim(ClaimId("x", 1), "q", TTL))
-    story.ok(Complete(fence, done()))
+    story.ok(Complete(fence, success()))
     story.reopen()
     story.later(500)
     story.get_next("q", owner="x")
@@ -257,7 +258,7 @@ def a_batch_is_answered_one_by_one(story: Story) -> None:
         Complete(p, Cancelled("stop")),
         Release(q, 5),
         Release(q, 9),
-        Complete(q, done()),
+        Complete(q, success()),
         Get("nobody"),
     )
     story.expect("answers", words[:4], ["ok", "ok", "ok", "effect_mismatch"])
@@ -270,9 +271,9 @@ def a_batch_is_answered_one_by_one(story: Story) -> None:
 def a_batch_of_registrations_claims_and_reads(story: Story) -> None:
     """What a batch registers it can list, claim, cancel and read, all in one transaction."""
     words = story.batch(
-        Register(work("a")),
-        Register(work("b")),
-        Register(work("a", payload=Json("1"))),
+        Register(process("a")),
+        Register(process("b")),
+        Register(process("a", payload=Json("1"))),
         List(),
         ClaimNext(ClaimId("w", 1), TTL, 1, K),
         ClaimNext(ClaimId("w", 1), TTL, 1, K),
@@ -281,8 +282,8 @@ def a_batch_of_registrations_claims_and_reads(story: Story) -> None:
         Claim(ClaimId("x", 1), "a", TTL),
         RequestCancel("a", "stop"),
         ReadCancels("w"),
-        Register(outside("o")),
-        CompleteExternal("o", "me", done()),
+        Register(external("o")),
+        CompleteExternal("o", "me", success()),
         ReadEndings(0),
         AppendEvent("o", "late", NULL, "k"),
         ReadEvents("o"),
@@ -297,10 +298,10 @@ def a_batch_may_hold_a_whole_life(story: Story) -> None:
     story.register("first")
     fence = Fence("p", ClaimId("w", 1), story.row("first").version + 2)
     words = story.batch(
-        Register(work("p")),
-        Complete(fence, done()),
+        Register(process("p")),
+        Complete(fence, success()),
         Claim(ClaimId("w", 1), "p", TTL),
-        Complete(fence, done()),
+        Complete(fence, success()),
         Get("p"),
         RequestCancel("first"),
     )
@@ -317,8 +318,8 @@ def a_request_for_one_process_changes_no_other(story: Story) -> None:
     story.ok(RecordEffect(a, "e", "f", NULL))
     story.ok(EmitEvent(a, "progress", NULL, "k"))
     story.ok(RequestCancel("a"))
-    story.fenced(Complete(evolve(a, token=other.token), done()))
-    story.ok(Complete(a, done()))
+    story.fenced(Complete(evolve(a, token=other.token), success()))
+    story.ok(Complete(a, success()))
     story.expect("the other row", story.row("b"), other)
     story.ok(ReadEvents("b"), events=())
     story.ok(ReadEffects("b"), effects=())
@@ -338,9 +339,9 @@ def keys_of_two_processes_are_kept_apart(story: Story) -> None:
 def a_batch_of_many(story: Story) -> None:
     """Fifty processes registered, claimed and completed in three batches."""
     names = [f"p{n:02}" for n in range(50)]
-    story.expect("registered", story.batch(*(Register(work(name)) for name in names)), ["ok"] * 50)
+    story.expect("registered", story.batch(*(Register(process(name)) for name in names)), ["ok"] * 50)
     fences = story.get_next(*names, limit=50, of=ClaimFilter("", ("k",)))
-    story.expect("completed", story.batch(*(Complete(fence, done()) for fence in fences)), ["ok"] * 50)
+    story.expect("completed", story.batch(*(Complete(fence, success()) for fence in fences)), ["ok"] * 50)
 
 
 SCENARIOS = told_in(globals())

@@ -13,8 +13,9 @@ from tenure.requests import (
     Release,
     Renew,
 )
-from tenure_testing.conforming.story import HORIZON, SHORT, TTL, Story, done, scenario, told_in
+from tenure_testing.conforming.story import HORIZON, SHORT, TTL, Story, scenario, told_in
 from tenure_testing.conforming.vectors import Ability
+from tenure_testing.registry_world import success
 
 
 @scenario("S5 K18")
@@ -133,14 +134,14 @@ def the_token_grows_through_a_release(story: Story) -> None:
     story.row("p", token=first.token, held=False)
     second = story.take("p", "w")
     story.expect("grown", second.token > first.token, True)
-    story.fenced(Complete(first, done()))
+    story.fenced(Complete(first, success()))
 
 
 @scenario("S2 K19 K20", limits=SHORT)
 def the_token_grows_through_prune_and_registration(story: Story) -> None:
     """A process under an old id begins with no token, and its first claim's is higher than any before."""
     first = story.started()
-    story.ok(Complete(first, done()))
+    story.ok(Complete(first, success()))
     story.later(HORIZON + 1)
     story.ok(Prune(), count=1)
     story.register("p")
@@ -167,7 +168,7 @@ def every_accepted_change_has_a_version_of_its_own(story: Story) -> None:
     story.refused("conflict", Register(Registration("a", External())))
     story.ok(Renew(b, TTL))
     story.ok(Renew(a, TTL))
-    story.ok(Complete(b, done()))
+    story.ok(Complete(b, success()))
     story.expect("order", story.row("a").version < story.row("b").version, True)
 
 

@@ -13,16 +13,16 @@ from typing import Any, TypeVar
 
 from attrs import define, field, frozen
 
-from tenure.canonical import NULL, Json, canonical
 from tenure.instants import StoreTime
 from tenure.limits import Limits
 from tenure.model import Snapshot, apply
-from tenure.process import ClaimId, External, Fence, Provenance, Record, Registration, Success, Work
+from tenure.process import ClaimId, Fence, Record
 from tenure.replies import Answer, Claimed, Fenced, FenceLogRead, Got, Reason, Refused, Succeeded
 from tenure.requests import Claim, ClaimFilter, ClaimNext, Get, ReadFenceLog, Register, Request
 from tenure_testing.conforming.running import looks
 from tenure_testing.conforming.steps import plain
 from tenure_testing.conforming.vectors import Ability, Exchange, Restart, Script
+from tenure_testing.registry_world import process
 
 R = TypeVar("R")
 
@@ -123,7 +123,7 @@ class Story:
     def register(self, *names: str, delay: int = 0, **content: Any) -> None:
         """New processes of kind `k`, unless told; see `work`."""
         for name in names:
-            self.ok(Register(work(name, **content), delay))
+            self.ok(Register(process(name, **content), delay))
 
     def take(self, name: str, owner: str = "w", ttl: int = TTL) -> Fence:
         """Claim one process under the owner's next claim number; it must be claimable."""
@@ -173,28 +173,6 @@ def _has(value: object, expected: Mapping[str, object], of: object) -> None:
         actual = getattr(value, name)
         if actual != wanted:
             raise NotBorneOut(f"{of}: {name} is {actual!r}, not {wanted!r}")
-
-
-def work(
-    name: str,
-    kind: str = "k",
-    payload: Json = NULL,
-    emits: tuple[str, ...] = ("progress",),
-    owner_scope: str = "",
-    profile: str = "",
-) -> Registration:
-    """What a process is registered with."""
-    return Registration(name, Work(kind, payload), emits, Provenance(owner_scope, profile))
-
-
-def outside(name: str, metadata: Json = NULL) -> Registration:
-    """An external process."""
-    return Registration(name, External(metadata))
-
-
-def done(value: object = None) -> Success:
-    """The outcome of a handler that returned `value`."""
-    return Success(canonical(value))
 
 
 # --- scenarios --------------------------------------------------------------------------------------------------------
