@@ -22,7 +22,18 @@ from tenure.errors import (
     UndeclaredEvent,
     WaitTimeout,
 )
-from tenure.process import Cancelled, Event, Failure, Outcome, Provenance, Record, Registration, Success, Work
+from tenure.process import (
+    Cancelled,
+    Event,
+    Failure,
+    Outcome,
+    Provenance,
+    Record,
+    Registration,
+    Success,
+    Work,
+    own_session,
+)
 from tenure.replies import (
     Answer,
     CancelAccepted,
@@ -133,7 +144,7 @@ class Client:
         if not _duration(delay):
             raise InvalidValue(f"{this}: delay={delay!r} is not a duration in seconds up to a year")
         text = canonical(self._convert.unstructure(payload), f"the payload of {this}", self.limit)
-        scope = f"process:{process_id}" if owner is None else string(owner, f"{this}: the owner")
+        scope = own_session(process_id) if owner is None else string(owner, f"{this}: the owner")
         source = Provenance(scope, string(profile, f"{this}: the profile"))
         registration = Registration(process_id, Work(name, text), event_types(declared, this), source)
         await self._submit(Register(registration, round(delay * 1000)), process_id, Registered)

@@ -16,6 +16,11 @@ CANCEL_REQUESTED = "process.cancel_requested"
 ENDED = "process.ended"
 
 
+def own_session(process_id: str) -> str:
+    """The session of a process that was started without an owner (CONTRACT §8)."""
+    return f"process:{process_id}"
+
+
 @frozen
 class Provenance:
     """Which session owns the process, and which kind of deployment made it (empty: any may run it)."""

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 from attrs import field, frozen
 
 from tenure.asks import Act, AwaitEnd, Submit
-from tenure.attempt_types import Report, StartHandler, StopHandler
+from tenure.attempt_types import OpenSession, Report, StartHandler, StopHandler
 from tenure.instants import Instant
 from tenure.process import Outcome
 from tenure.replies import Answer
@@ -38,6 +38,22 @@ class Returned:
 
     token: int
     outcome: Outcome | None
+
+
+@frozen
+class Opened:
+    """What the machine's OpenSession number `call` came to: nothing, or a fault."""
+
+    call: int
+    fault: OpeningFault | None = None
+
+
+@frozen
+class OpeningFault:
+    """Why the session was not opened. `permanent`: no worker could ever open it (CONTRACT §7)."""
+
+    permanent: bool
+    message: str
 
 
 @frozen
@@ -74,7 +90,7 @@ class Quit:
     """End the threads."""
 
 
-Inbound: TypeAlias = Asked | Abandoned | Returned | Answered | Changed | Drain | Failed | Quit
+Inbound: TypeAlias = Asked | Abandoned | Returned | Opened | Answered | Changed | Drain | Failed | Quit
 
 # --- out of it ----------------------------------------------------------------------------------------------------
 
@@ -104,7 +120,14 @@ class Stopped:
     refused: str = ""
 
 
-Loopward: TypeAlias = Reply | StartHandler | StopHandler | Stopped | Failed
+@frozen
+class OpeningOver:
+    """The attempt of that token ended before its handler could start: what was opened for it is closed."""
+
+    token: int
+
+
+Loopward: TypeAlias = Reply | OpenSession | OpeningOver | StartHandler | StopHandler | Stopped | Failed
 
 
 @frozen

@@ -50,6 +50,7 @@ class OpenShell(Protocol):
         deliver: Callable[[Sequence[Loopward]], None],
         poll_interval: float,
         tap: Tap,
+        opens: bool,
         /,
     ) -> Shell:
         """As `Threads`, which see."""

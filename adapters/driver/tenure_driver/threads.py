@@ -14,6 +14,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from tenure.attempt_types import Report
 from tenure.errors import ForkedProcess, TenureError
@@ -47,7 +48,8 @@ FEED_WAIT = 0.1
 
 
 class Threads:
-    """The running driver of one worker or client. `deliver` gets messages for the loop, in the machine thread."""
+    """The running driver of one worker or client. `deliver` gets messages for the loop, in the machine
+    thread; `opens`: it opens the sessions of processes that have an owner."""
 
     def __init__(
         self,
@@ -56,6 +58,7 @@ class Threads:
         deliver: Callable[[Sequence[Loopward]], None],
         poll_interval: float = 1.0,
         tap: Tap | None = None,
+        opens: bool = False,
     ) -> None:
         self._store, self._deliver, self._tap = store, deliver, tap or Tap()
         self._inbox: queue.SimpleQueue[Inbound] = queue.SimpleQueue()
@@ -63,7 +66,8 @@ class Threads:
         self._quit = threading.Event()
         self._feed_wanted = threading.Event()
         self._pid = os.getpid()
-        self._driver = Driver(terms, local_now(), lambda: random.randrange(1000), nanos(poll_interval))
+        jitter = partial(random.randrange, 1000)
+        self._driver = Driver(terms, local_now(), jitter, nanos(poll_interval), opens)
         bodies = {"machine": self._machine, "store": self._execute, "feed": self._feed}
         self._threads = [
             threading.Thread(target=self._guarded, args=(name, body), name=f"tenure-{name}", daemon=True)

@@ -35,6 +35,7 @@ from tenure.stores import Cursor
 from tenure.timings import nanos
 from tenure.worker_types import WorkerTerms
 from tenure_driver.batches import size_of
+from tenure_driver.endings import RETRY, Endings
 from tenure_driver.messages import (
     Abandoned,
     Answered,
@@ -44,6 +45,7 @@ from tenure_driver.messages import (
     Failed,
     Inbound,
     Loopward,
+    Opened,
     Outbox,
     Quit,
     Reply,
@@ -51,6 +53,7 @@ from tenure_driver.messages import (
     Stopped,
     StoreCall,
 )
+from tenure_driver.openings import Openings
 
 MAX_PENDING = 100_000
 """Clients' calls under way in one driver; one more is answered Unavailable, so that memory stays bounded."""
@@ -58,7 +61,6 @@ MAX_PENDING = 100_000
 MAX_PENDING_BYTES = 64 << 20
 """Likewise for what these calls carry."""
 
-RETRY = nanos(0.025)
 MAX_RETRY = nanos(0.8)
 PAGE = 1_000
 
@@ -96,9 +98,11 @@ class Driver:
         now: Instant,
         jitter: Callable[[], int],
         poll_interval: int = nanos(1.0),
+        opens: bool = False,
     ) -> None:
         self._ids = count(1)
         self.router = Router(terms, now, self._ids.__next__, jitter) if terms else None
+        self._openings = Openings(opens)
         self._poll = poll_interval
         self._pending: dict[int, _Pending] = {}
         self._timers: list[tuple[Instant, int, int]] = []
@@ -107,7 +111,7 @@ class Driver:
         self._waiter_of: dict[int, str] = {}
         self._unseen: set[int] = set()
         self._late: set[int] = set()
-        self._endings = _Endings()
+        self._endings = Endings()
         self._cursor = Cursor()
         self._told = False
         self._bytes = 0
@@ -122,6 +126,7 @@ class Driver:
         self._due(now)
         if self.router is not None:
             self._do(self.router.tick(now), now)
+            self._loop.extend(self._openings.over(self.router))
             stopped = self.router.stopped
             if stopped is not None and not self._told:
                 self._told = True
@@ -152,6 +157,9 @@ class Driver:
                         self._do(self.router.handler_stopped(token, now), now)
                     else:
                         self._do(self.router.handler_returned(token, outcome, now), now)
+            case Opened():
+                if self.router is not None:
+                    self._do(self._opened(self.router, message, now), now)
             case Asked():
                 self._asked(message.ask, message.what, now)
             case Abandoned():
@@ -342,6 +350,11 @@ class Driver:
     def _feed_wanted(self) -> bool:
         return bool(self._waiter_of) or (self.router is not None and self.router.stopped is None)
 
+    def _opened(self, router: Router, said: Opened, now: Instant) -> Iterable[object]:
+        if said.fault is None:
+            return router.session_opened(said.call, now)
+        return router.session_failed(said.call, said.fault.permanent, said.fault.message, now)
+
     # --- what the machines want -----------------------------------------------------------------------------------
 
     def _do(self, commands: Iterable[object], now: Instant) -> None:
@@ -350,11 +363,13 @@ class Driver:
             match command:
                 case Send():
                     self._calls.append(StoreCall(command.id, command.request, command.not_after))
-                case OpenSession():
-                    # Sessions do not exist yet, so there is nothing that could fail to open.
+                case OpenSession() if not self._openings.begins(command):
                     assert self.router is not None
                     todo.extend(self.router.session_opened(command.id, now))
-                case StartHandler() | StopHandler():
+                case StartHandler():
+                    self._openings.started(command.grant.fence.token)
+                    self._loop.append(command)
+                case OpenSession() | StopHandler():
                     self._loop.append(command)
                 case AnswerAsk():
                     self._loop.append(Reply(command.ask, command.answer))
@@ -366,20 +381,6 @@ class Driver:
 
 _FAR = (1 << 53) - 1
 """A version that no store reaches: reading endings after it answers the latest version and nothing else."""
-
-
-@define(eq=False)
-class _Endings:
-    """How far the endings were read: `seen` once `known`, the read under way, and whether there may be more. `missed`:
-    the first read failed, so that a process may have ended after it was looked at and before `seen`."""
-
-    known: bool = False
-    seen: int = 0
-    call: int | None = None
-    stale: bool = False
-    missed: bool = False
-    pause: int = RETRY
-    poll_at: Instant = Instant(0)
 
 
 def _running(answer: Answer) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from tenure.canonical import canonical
-from tenure.process import Provenance, Record, Registration, Work
+from tenure.process import Provenance, Record, Registration, Work, own_session
 from tenure.requests import Register
 from tenure.stores import ProcessRegistry
 from tenure_cli.demo.evidence import ask
@@ -37,7 +37,7 @@ def registration(file: File, number: int) -> Registration:
     """The process that measures the file in that round."""
     process_id = _id(file, number)
     work = Work(KIND, canonical({"name": file.name, "path": file.path}))
-    return Registration(process_id, work, (PROGRESS,), Provenance(f"process:{process_id}"))
+    return Registration(process_id, work, (PROGRESS,), Provenance(own_session(process_id)))
 
 
 def register(store: ProcessRegistry, wanted: list[Registration]) -> None:

@@ -47,13 +47,14 @@ class PlayedShell:
         deliver: Callable[[Sequence[Loopward]], None],
         poll_interval: float,
         tap: Tap,
+        opens: bool,
     ) -> None:
         self._life, self._deliver, self._tap = life, deliver, tap
         host, world = life.host, life.host.world
         self._host, self._world = host, world
         random = Random(f"{world.seed}/jitter/{host.number}/{life.number}")
         jitter = partial(world.weather.jitter, host.name, random)
-        self.driver = Driver(terms, host.clock.now(), jitter, nanos(poll_interval))
+        self.driver = Driver(terms, host.clock.now(), jitter, nanos(poll_interval), opens)
         self._inbox: list[Inbound] = []
         self._due = False
         self._wake_at: Instant | None = None
