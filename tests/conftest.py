@@ -1,6 +1,8 @@
 """Hypothesis profiles: `default` for `make test`, `verify` for `make verify`, `matrix` for `make kill-matrix`; the
 option that rewrites traces; and what a failure says about the properties it breaks (`tests.keeping`)."""
 
+import signal
+
 import pytest
 from hypothesis import Phase, settings
 
@@ -17,6 +19,9 @@ settings.register_profile(
     "matrix", deadline=None, derandomize=True, database=None, phases=[Phase.explicit, Phase.generate]
 )
 settings.load_profile("default")
+
+# A shell starts what it runs in the background with SIGINT ignored, and tests that press Ctrl-C would wait for ever.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
