@@ -1,67 +1,44 @@
-"""What an application is to tenure: its handlers, each under the name of its kind."""
+"""`App`: one plugin, written as decorators. For whatever fits into a single module it is all one needs."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from functools import partial
-from types import MappingProxyType, MethodType
-from typing import Any, Generic, Protocol, TypeVar, get_type_hints, overload
+from types import MappingProxyType
+from typing import Any, TypeVar, overload
 
 from attrs import field, frozen
 
-from tenure.errors import DuplicateKind, InvalidValue, UnknownKind
+from tenure.errors import DuplicateKind, InvalidValue
+from tenure.kinds import (
+    CO_COROUTINE,
+    Converter,
+    Kind,
+    Verbatim,
+    event_types,
+    found,
+    hints_of,
+    kind_of,
+    max_runs,
+    string,
+    unwrapped,
+)
+from tenure.plugins import Plugin
 from tenure.process import RESERVED
-from tenure.timings import nanos
+
+__all__ = [
+    "CO_COROUTINE",
+    "App",
+    "Converter",
+    "Kind",
+    "Verbatim",
+    "event_types",
+    "hints_of",
+    "string",
+    "unwrapped",
+]
 
 P = TypeVar("P")
 R = TypeVar("R")
-
-CO_COROUTINE = 0x80
-"""CPython's flag of a function defined with `async def` (inspect.CO_COROUTINE)."""
-CO_VARARGS = 0x04
-"""CPython's flag of a function that takes `*args`."""
-
-
-class Converter(Protocol):
-    """Turns what handlers take and return into what JSON can carry, and back. The driver brings one."""
-
-    def structure(self, value: Any, to: Any) -> Any:
-        """The JSON value as the type `to`. Raises ValueError naming the field that does not fit."""
-
-    def unstructure(self, value: Any) -> Any:
-        """The value as JSON types."""
-
-
-class Verbatim:
-    """A converter for handlers that take and return JSON types only."""
-
-    def structure(self, value: Any, to: Any) -> Any:
-        """The value itself."""
-        return value
-
-    def unstructure(self, value: Any) -> Any:
-        """The value itself."""
-        return value
-
-
-@frozen(eq=False)
-class Kind(Generic[P, R]):
-    """A kind of process: its name and handler. `start` and the outcome are typed by it. Calling it calls the handler.
-
-    `plain`: a plain function, run in a thread. `emits`: the event types it may emit. `max_run` in seconds, or None.
-    """
-
-    name: str
-    handler: Callable[..., Any]
-    plain: bool
-    takes_payload: bool
-    payload_type: Any
-    result_type: Any
-    emits: tuple[str, ...]
-    max_run: float | None
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return self.handler(*args, **kwargs)
 
 
 @frozen(eq=False)
@@ -94,21 +71,30 @@ class _Handle:
             raise DuplicateKind(
                 f"the application has two handlers of kind {self.name!r}; give one of them another name"
             )
-        kind = _kind_of(self.name, handler, self.emits, self.max_run)
+        kind = kind_of(self.name, handler, self.emits, self.max_run)
         self.kinds[self.name] = kind
         return kind
 
 
 @frozen(eq=False)
 class App:
-    """Handlers by kind. A module of one's own has one, and `tenure worker module:app` runs it."""
+    """Handlers by kind. A module of one's own has one, and `tenure worker module:app` runs it.
 
+    `plugin` is all that it makes: a plugin called `name` whose kinds are those that were declared so far.
+    """
+
+    name: str = "app"
     _kinds: dict[str, Kind[Any, Any]] = field(factory=dict[str, Kind[Any, Any]], init=False)
+    plugin: Plugin = field(init=False)
+
+    @plugin.default
+    def _one(self) -> Plugin:
+        return Plugin(self.name, MappingProxyType(self._kinds))
 
     @property
     def kinds(self) -> Mapping[str, Kind[Any, Any]]:
         """The kinds by name."""
-        return MappingProxyType(self._kinds)
+        return self.plugin.kinds
 
     def process(self, name: str, *, emits: Sequence[str] = (), max_run: float | None = None) -> _Handle:
         """A decorator: the function handles the processes of that kind.
@@ -130,73 +116,8 @@ class App:
 
     def kind(self, name: str) -> Kind[Any, Any]:
         """The kind of that name. Raises UnknownKind."""
-        try:
-            return self._kinds[name]
-        except KeyError:
-            known = ", ".join(sorted(self._kinds)) or "none"
-            raise UnknownKind(f"the application has no handler of kind {name!r}; it has: {known}") from None
+        return found(self._kinds, name, "the application has")
 
     def max_runs(self) -> tuple[tuple[str, int], ...]:
         """(kind, nanoseconds) of the kinds that have a bound, as the machines take it."""
-        return tuple((k.name, nanos(k.max_run)) for k in self._kinds.values() if k.max_run is not None)
-
-
-def _kind_of(
-    name: str, handler: Callable[..., Any], emits: tuple[str, ...], max_run: float | None
-) -> Kind[Any, Any]:
-    function, bound, named = unwrapped(handler)
-    code = getattr(function, "__code__", None)
-    if code is None:
-        raise InvalidValue(f"the handler of kind {name!r} is no function: {handler!r}")
-    plain = not code.co_flags & CO_COROUTINE
-    while hasattr(function, "__wrapped__"):  # a decorator's: what it wraps says which parameters there are
-        function = function.__wrapped__
-    code = getattr(function, "__code__", code)
-    # A plain wrapper of an async function returns what is to be awaited, so it is run as an async one.
-    plain = plain and not code.co_flags & CO_COROUTINE
-    names = [one for one in code.co_varnames[: code.co_argcount][len(bound) :] if one not in named]
-    takes_payload = len(names) > 1 or bool(code.co_flags & CO_VARARGS)
-    hints = hints_of(function)
-    payload_type = hints.get(names[1], Any) if len(names) > 1 else Any
-    return Kind(name, handler, plain, takes_payload, payload_type, hints.get("return", Any), emits, max_run)
-
-
-def unwrapped(function: Any) -> tuple[Any, tuple[Any, ...], dict[str, Any]]:
-    """The function within `functools.partial` objects and bound methods; the arguments that they bind, by position
-    (the object of a method too) and by name."""
-    bound: tuple[Any, ...] = ()
-    named: dict[str, Any] = {}
-    while True:
-        if isinstance(function, partial):
-            bound, named = function.args + bound, function.keywords | named
-            function = function.func
-        elif isinstance(function, MethodType):
-            bound, function = (function.__self__, *bound), function.__func__
-        else:
-            return function, bound, named
-
-
-def hints_of(function: Any) -> dict[str, Any]:
-    """The function's annotations; none where they name something that exists for type checkers only."""
-    try:
-        return get_type_hints(unwrapped(function)[0])
-    except Exception:
-        return {}
-
-
-def string(value: object, what: str) -> str:
-    """The value, which is a string. Raises InvalidValue: a store would fail at anything else."""
-    if not isinstance(value, str):
-        raise InvalidValue(f"{what} must be a string; it is {value!r}")
-    return value
-
-
-def event_types(emits: Sequence[str], whose: str) -> tuple[str, ...]:
-    """The event types as a tuple. Raises InvalidValue for a single string, which is a sequence of strings too."""
-    if isinstance(emits, str):
-        raise InvalidValue(f"{whose}: emits takes a list of event types, not the string {emits!r}")
-    try:
-        types = tuple(emits)
-    except TypeError:
-        raise InvalidValue(f"{whose}: emits takes a list of event types, not {emits!r}") from None
-    return tuple(string(one, f"{whose}: an event type") for one in types)
+        return max_runs(self._kinds)

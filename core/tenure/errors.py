@@ -48,6 +48,16 @@ class InvalidTimings(InvalidValue):
     """Lease timings that break CONTRACT's inequality: a lease could expire before its handler was stopped."""
 
 
+class EventMismatch(InvalidValue):
+    """The payload of a handler's event does not fit the shape that its kind declares for the type `event`."""
+
+    def __init__(self, process_id: str, event: str, mismatch: str) -> None:
+        self.process_id, self.event = process_id, event
+        super().__init__(
+            f"process {process_id!r}: the payload of event {event!r} is not what its kind declares: {mismatch}"
+        )
+
+
 class RequestRefused(TenureError):
     """The store refused a request for good. `reason` is the word of `tenure.Refused`, `process_id` the process."""
 
@@ -65,17 +75,61 @@ class Conflict(RequestRefused):
 
 
 class EffectMismatch(RequestRefused):
-    """An effect's key was recorded before for another function or other arguments (`key`)."""
+    """An effect's key was recorded before for another function, other arguments or another type of result (`key`)."""
+
+    def __init__(self, process_id: str, key: str, detail: str) -> None:
+        self.key = key
+        super().__init__(
+            "effect_mismatch",
+            process_id,
+            f"process {process_id!r}: effect {key!r} was {detail}; a changed handler needs a new key for a changed effect",
+        )
 
 
 class EffectKeyReused(TenureError):
-    """One attempt used the same effect key twice (`key`)."""
+    """One attempt used the same effect key twice (`key`); `first` and `second` are the fingerprints of both calls."""
 
-    def __init__(self, process_id: str, key: str) -> None:
+    def __init__(self, process_id: str, key: str, first: str, second: str) -> None:
+        self.process_id, self.key, self.first, self.second = process_id, key, first, second
+        super().__init__(
+            f"process {process_id!r} used the effect key {key!r} twice in one attempt, for {first} and for {second}; "
+            "give each effect its own key"
+        )
+
+
+class EffectFailed(TenureError):
+    """An effect's function raised, in this attempt or in an earlier one; that is recorded, and it is not called again.
+
+    `effect_class` and `effect_message` are the exception's, `code` its `code` where that was a text, else `raised`. A
+    handler that lets it pass ends as a failure of that class and code. In the attempt that called the function,
+    `__cause__` is the exception itself.
+    """
+
+    def __init__(self, process_id: str, key: str, effect_class: str, code: str, effect_message: str) -> None:
+        self.process_id, self.key = process_id, key
+        self.effect_class, self.code, self.effect_message = effect_class, code, effect_message
+        super().__init__(
+            f"effect {key!r} of process {process_id!r} failed: {effect_class} ({code}): {effect_message}"
+        )
+
+
+class EffectUnreadable(TenureError):
+    """What was recorded of an effect (`key`) cannot be read back: its attachment is gone or altered, or a newer tenure
+    wrote it."""
+
+    def __init__(self, process_id: str, key: str, why: str) -> None:
         self.process_id, self.key = process_id, key
         super().__init__(
-            f"process {process_id!r} used the effect key {key!r} twice in one attempt; give each effect its own key"
+            f"effect {key!r} of process {process_id!r} was recorded, and cannot be read back: {why}"
         )
+
+
+class EffectHostFailed(TenureError):
+    """The effect host failed, or gave no scope, for a process (B3). It may be well again later, or elsewhere."""
+
+    def __init__(self, process_id: str, why: str) -> None:
+        self.process_id = process_id
+        super().__init__(f"the effect host gave process {process_id!r} no scope for its effects: {why}")
 
 
 class UndeclaredEvent(RequestRefused):
@@ -117,12 +171,15 @@ class StoreUnusable(TenureError):
 
 
 class WaitTimeout(TenureError, TimeoutError):
-    """The process had not ended when the caller's time was up. It goes on."""
+    """The process had not ended when the caller's time was up; or, where `event` names a type, its log had no further
+    event of it. It goes on."""
 
-    def __init__(self, process_id: str, timeout: float) -> None:
-        self.process_id, self.timeout = process_id, timeout
+    def __init__(self, process_id: str, timeout: float, event: str = "") -> None:
+        self.process_id, self.timeout, self.event = process_id, timeout, event
         super().__init__(
-            f"process {process_id!r} had not ended after {timeout:g} s; it goes on, wait again to see its end"
+            f"process {process_id!r} got no event {event!r} within {timeout:g} s; it goes on, wait again to see the next"
+            if event
+            else f"process {process_id!r} had not ended after {timeout:g} s; it goes on, wait again to see its end"
         )
 
 
@@ -157,6 +214,65 @@ class DuplicateKind(InvalidValue):
     """Two handlers of one kind in one application."""
 
 
+class DuplicatePlugin(InvalidValue):
+    """Two plugins of one name in one stack."""
+
+
+class PluginFailed(TenureError):
+    """A plugin factory raised or made something else, or a plugin could not be started. `plugin` says which."""
+
+    def __init__(self, plugin: str, message: str) -> None:
+        self.plugin = plugin
+        super().__init__(message)
+
+
+class ServicesFailed(TenureError):
+    """What a plugin starts around a process could not be started (B7). Fields: the process, the session, the plugin
+    and the cause."""
+
+    def __init__(self, process_id: str, session_id: str, plugin: str, cause: Exception) -> None:
+        self.process_id, self.session_id, self.plugin, self.cause = process_id, session_id, plugin, cause
+        super().__init__(
+            f"the services of plugin {plugin!r} could not be started for process {process_id!r} "
+            f"in session {session_id!r}: {type(cause).__name__}: {cause}"
+        )
+
+
+class Unfit(TenureError):
+    """What keeps `run_process` from running a process (B5), or a worker: one class below this for each check."""
+
+    def __init__(self, process_id: str, message: str) -> None:
+        self.process_id = process_id
+        super().__init__(message)
+
+
+class BlankProcessId(Unfit):
+    """The process id is empty or blank."""
+
+
+class ProfileMismatch(Unfit):
+    """The process was made for another host profile."""
+
+
+class TierMismatch(Unfit):
+    """The effect host is durable and one of the four facets is not (B6)."""
+
+
+class OwnerScopeMissing(Unfit):
+    """The process names no owner scope, so there is no session to run it in."""
+
+
+class LeaseRequired(TenureError):
+    """`run_process` was called without a lease for something that has to be fenced: effects of a durable host, or an
+    event. Claim the process, and pass what the claim answered."""
+
+    def __init__(self, process_id: str, what: str) -> None:
+        self.process_id = process_id
+        super().__init__(
+            f"process {process_id!r} runs without a lease, so {what}; claim the process and pass the lease"
+        )
+
+
 class WorkerRefused(TenureError):
     """The worker does not drive: a facet's tier does not suffice for a durable deployment (B6, S15)."""
 
@@ -171,3 +287,78 @@ class WorkerClosed(TenureError):
 
 class ForkedProcess(TenureError):
     """A call in a child made by fork() after the store was opened. Open after the fork only, or spawn the child."""
+
+
+class SessionUnavailable(TenureError):
+    """A session's store could not be reached, or did not answer, for now; repeating the call is safe.
+
+    Fields: `session_id`, `doing` (what was asked for), `cause`.
+    """
+
+    def __init__(self, session_id: str, doing: str, cause: str) -> None:
+        self.session_id, self.doing, self.cause = session_id, doing, cause
+        super().__init__(
+            f"session {session_id!r}: {doing} did not succeed: {cause}. It may pass: repeat the same call"
+        )
+
+
+class SessionCorrupt(TenureError):
+    """What is stored for a session is no tree of JSON entries with a head. Fields: `session_id`, `entry_id`, `reason`."""
+
+    def __init__(self, session_id: str, entry_id: str, reason: str) -> None:
+        self.session_id, self.entry_id, self.reason = session_id, entry_id, reason
+        super().__init__(
+            f"session {session_id!r} is corrupt at entry {entry_id!r}: {reason}; "
+            "restore it from a backup, or delete it"
+        )
+
+
+class SessionFull(TenureError):
+    """A session is at a limit of its policy, or over it. Fields: `session_id`, `limit` (its name), `detail`."""
+
+    def __init__(self, session_id: str, limit: str, detail: str) -> None:
+        self.session_id, self.limit, self.detail = session_id, limit, detail
+        super().__init__(
+            f"session {session_id!r} exceeds the limit {limit!r} of its policy: {detail}; "
+            "raise the limit, or go on in another session"
+        )
+
+
+class HeadMoved(TenureError):
+    """Somebody else wrote to the session. Fields: `session_id`, `known` (the head as known here), `head` (as it is)."""
+
+    def __init__(self, session_id: str, known: str, head: str) -> None:
+        self.session_id, self.known, self.head = session_id, known, head
+        super().__init__(
+            f"session {session_id!r}: its head is {head!r} and no longer {known!r}, since somebody else wrote to it; "
+            "refresh() shows what is there, then decide again"
+        )
+
+
+class EntryNotFound(TenureError):
+    """The session has no entry of that id. Fields: `session_id`, `entry_id`."""
+
+    def __init__(self, session_id: str, entry_id: str) -> None:
+        self.session_id, self.entry_id = session_id, entry_id
+        super().__init__(f"session {session_id!r} has no entry {entry_id!r}; fork() takes the id of one it has")
+
+
+class EntryConflict(TenureError):
+    """The append was made before with another body. Fields: `session_id`, `entry_id`, `key`."""
+
+    def __init__(self, session_id: str, entry_id: str, key: str) -> None:
+        self.session_id, self.entry_id, self.key = session_id, entry_id, key
+        super().__init__(
+            f"session {session_id!r}: the append {key!r} was made before with another body (entry {entry_id!r}); "
+            "give a different entry a key of its own"
+        )
+
+
+class SessionBusy(TenureError):
+    """Two calls on one Session at the same time: their order would be a matter of chance. Field: `session_id`."""
+
+    def __init__(self, session_id: str) -> None:
+        self.session_id = session_id
+        super().__init__(
+            f"session {session_id!r}: another call on it has not ended yet; await one before the next begins"
+        )
