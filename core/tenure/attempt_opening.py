@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from tenure import attempt_types as t
 from tenure.attempt_rules import MAX_TRIES, complete, deadline, pump, release, report, retry_at
+from tenure.fitness import Check, misfit
 from tenure.instants import Instant, after
-from tenure.process import Cancelled, External, Failure
+from tenure.process import Cancelled, Failure
 from tenure.replies import Claimed, Grant
 from tenure.requests import Claim
 from tenure.values import changed
@@ -40,21 +41,12 @@ def begin(
 
 def _unfit(terms: t.Terms, grant: Grant) -> tuple[bool, str]:
     """B5's checks, in order: whether no worker can ever run it, and why this one cannot; empty where it can."""
-    registration = grant.record.registration
-    profile = registration.provenance.host_profile_id
-    if not registration.id or registration.id.isspace():
-        return True, "the process id is empty or blank"
-    if profile not in ("", terms.profile):
-        return False, f"the process was made for host profile {profile!r}, this worker's is {terms.profile!r}"
-    if terms.tier_fault:
-        return False, terms.tier_fault
-    if isinstance(registration.input, External):
+    found = misfit(grant.record.registration, terms.profile, terms.tier_fault, terms.kinds)
+    if found is None:
+        return False, ""
+    if found.check is Check.EXTERNAL:
         return False, "the store granted an external process, which the contract forbids"
-    if not registration.provenance.owner_scope:
-        return True, f"process {registration.id!r} names no owner scope, so it has no session to run in"
-    if registration.kind not in terms.kinds:
-        return False, f"this worker has no handler of kind {registration.kind!r}"
-    return False, ""
+    return found.permanent, found.message
 
 
 def recovery_failed(message: str) -> Failure:
