@@ -8,7 +8,7 @@ from attrs import frozen
 
 from tenure.app import Converter, Kind
 from tenure.canonical import canonical, parsed
-from tenure.errors import HandlerStopped, LeaseLost, NotJson, TooLarge
+from tenure.errors import EffectFailed, HandlerStopped, LeaseLost, NotJson, TooLarge
 from tenure.process import Failure, Outcome, Success, Work
 from tenure.replies import Grant
 
@@ -60,7 +60,7 @@ class Run:
     def _raised(self, raised: BaseException) -> Outcome | None:
         if isinstance(raised, _BadPayload):
             return raised.failure
-        return None if _of_a_stop(raised) else failure_of(raised)
+        return None if is_of_a_stop(raised) else failure_of(raised)
 
     def _outcome(self, value: Any) -> Outcome:
         what = f"what the handler of kind {self.kind.name!r} returned"
@@ -79,8 +79,8 @@ class _BadPayload(Exception):
         self.failure = failure
 
 
-def _of_a_stop(raised: BaseException) -> bool:
-    """Whether the handler ended because its lease is lost, or stopped as it was told. Nurseries and task groups wrap
+def is_of_a_stop(raised: BaseException) -> bool:
+    """Whether the code ended because its lease is lost, or stopped as it was told. Nurseries and task groups wrap
     what their tasks raise: a LeaseLost in a group is a lost lease as well."""
     group: Any = raised
     stops = (LeaseLost, HandlerStopped)
@@ -90,8 +90,12 @@ def _of_a_stop(raised: BaseException) -> bool:
 
 
 def failure_of(raised: BaseException) -> Failure:
-    """A handler's own class and code: the exception's type, and its `code` where that is a text."""
-    name = _clean(type(raised).__name__, CODE_LIMIT)
+    """A handler's own class and code: the exception's type, and its `code` where that is a text.
+
+    Of an effect that failed, the class and code are those of what its function raised; the message names the effect.
+    """
+    name = raised.effect_class if isinstance(raised, EffectFailed) else type(raised).__name__
+    name = _clean(name, CODE_LIMIT)
     return Failure(name, _code_of(raised) or "raised", _words(raised))
 
 

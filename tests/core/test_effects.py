@@ -12,7 +12,8 @@ from hypothesis import given
 
 from tenure.asks import Act, CallPlain, Submit
 from tenure.canonical import digest
-from tenure.context import READ_TIMEOUT, Context, fingerprint_of, is_async
+from tenure.context import Context
+from tenure.effects import READ_TIMEOUT, fingerprint_of, is_async
 from tenure.errors import (
     EffectKeyReused,
     EffectMismatch,
@@ -229,19 +230,6 @@ def test_a_function_may_have_a_long_name() -> None:
 # --- when it does not come about ----------------------------------------------------------------------------------
 
 
-def test_nothing_is_recorded_for_a_function_that_raises_and_it_may_be_repeated() -> None:
-    world, log = started(), list[Any]()
-
-    def fails() -> None:
-        raise OSError("no network")
-
-    ctx = world.context()
-    with pytest.raises(OSError, match="no network"):
-        effect(ctx, "k", fails)
-    assert world.state.effects == ()
-    assert effect(ctx, "k", called(log, 5)) == 5
-
-
 def test_a_call_cut_short_after_the_store_had_it_is_repeated_without_calling_the_function() -> None:
     """Every call may be cancelled; the same key makes repeating it safe."""
     world, log = started(), list[Any]()
@@ -397,7 +385,7 @@ def test_a_journal_that_cannot_be_read_is_asked_for_again_as_long_as_the_lease_l
     assert len(reads(world)) == 4
 
 
-def test_a_result_that_the_converter_fails_at_is_raised_as_it_is() -> None:
+def test_a_result_that_the_converter_fails_at_is_named_and_not_recorded() -> None:
     class Broken(Typed):
         def unstructure(self, value: Any) -> Any:
             if isinstance(value, Page):
@@ -405,8 +393,13 @@ def test_a_result_that_the_converter_fails_at_is_raised_as_it_is() -> None:
             return value
 
     world = started(World.new(Broken()))
-    with pytest.raises(RuntimeError, match="a field is missing"):
+    with pytest.raises(NotJson) as bad:
         effect(world.context(), "k", fetch, "a")
+    assert str(bad.value) == (
+        "the result of effect 'k' of process 'p' is not JSON at $: it could not be converted: a field is missing"
+    )
+    assert isinstance(bad.value.__cause__, RuntimeError)
+    assert world.state.effects == ()
 
 
 class Doubling:

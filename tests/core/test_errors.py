@@ -8,9 +8,41 @@ from tenure import errors as e
 
 CASES: list[tuple[e.TenureError, dict[str, object], str]] = [
     (
-        e.EffectKeyReused("p", "a"),
+        e.EffectKeyReused("p", "a", "m.f:1", "m.g:2"),
+        {"process_id": "p", "key": "a", "first": "m.f:1", "second": "m.g:2"},
+        (
+            "process 'p' used the effect key 'a' twice in one attempt, for m.f:1 and for m.g:2; "
+            "give each effect its own key"
+        ),
+    ),
+    (
+        e.EffectMismatch("p", "a", "recorded for m.f:1, asked for m.g:2"),
+        {"process_id": "p", "key": "a", "reason": "effect_mismatch"},
+        (
+            "process 'p': effect 'a' was recorded for m.f:1, asked for m.g:2; "
+            "a changed handler needs a new key for a changed effect"
+        ),
+    ),
+    (
+        e.EffectFailed("p", "a", "OSError", "raised", "no network"),
+        {
+            "process_id": "p",
+            "key": "a",
+            "effect_class": "OSError",
+            "code": "raised",
+            "effect_message": "no network",
+        },
+        "effect 'a' of process 'p' failed: OSError (raised): no network",
+    ),
+    (
+        e.EffectUnreadable("p", "a", "it is gone"),
         {"process_id": "p", "key": "a"},
-        "process 'p' used the effect key 'a' twice in one attempt; give each effect its own key",
+        "effect 'a' of process 'p' was recorded, and cannot be read back: it is gone",
+    ),
+    (
+        e.EffectHostFailed("p", "it returned None, which is no EffectScope"),
+        {"process_id": "p"},
+        "the effect host gave process 'p' no scope for its effects: it returned None, which is no EffectScope",
     ),
     (
         e.LeaseLost("p"),

@@ -12,7 +12,7 @@ import pytest
 
 import tenure
 from tenure.canonical import canonical
-from tenure.context import Context
+from tenure.effects import Effects
 from tenure.process import Failure, Success
 from tenure_driver.blocking import BlockingContext
 from tenure_testing.rehearsing import ForeignAwait, crash_at_every_effect, pass_time, sleep
@@ -125,13 +125,15 @@ def test_a_boundary_has_the_name_of_the_effect_that_raised() -> None:
     async def handler(ctx: tenure.Context) -> int:
         try:
             await ctx.effect("bad", lambda: 1 // 0)
-        except ZeroDivisionError:
+        except tenure.EffectFailed:
             assert await ctx.permitted()  # an effect alone has a boundary before it
         return await ctx.effect("good", lambda: 1)
 
     assert crash_at_every_effect(handler).points == (
         "before its first line",
         "before effect 'bad'",
+        "after effect 'bad' ran and before it was recorded",
+        "after effect 'bad' was recorded",
         "before effect 'good'",
         "after effect 'good' ran and before it was recorded",
         "after effect 'good' was recorded",
@@ -197,13 +199,13 @@ def test_an_effect_that_takes_other_arguments_is_told() -> None:
 def test_an_effect_that_runs_again_though_it_was_recorded_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """W9: no handler can do that, so the journal is broken here."""
 
-    async def nothing(self: Context) -> dict[str, Any]:
+    async def nothing(self: Effects, journal: object) -> dict[str, Any]:
         return {}
 
     async def handler(ctx: tenure.Context) -> int:
         return await ctx.effect("one", lambda: 1)
 
-    monkeypatch.setattr(Context, "_recorded", nothing)
+    monkeypatch.setattr(Effects, "_recorded", nothing)
     with pytest.raises(AssertionError, match="effect 'one' ran 2 times, though it had been recorded"):
         crash_at_every_effect(handler)
 
