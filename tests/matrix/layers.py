@@ -82,15 +82,17 @@ LAYERS = (
             Part(ROWS, _core("known_bugs_of_rows", "registry_rules", "registry_laws", "process", "model")),
             Part(
                 ATTEMPTS,
-                _core(
-                    "known_bugs",
-                    "attempt_opening",
-                    "attempt_runs",
-                    "attempt_table",
-                    "laws",
-                    "timings",
-                    "router",
-                    "effects",
+                (
+                    *_core(
+                        "known_bugs",
+                        "attempt_opening",
+                        "attempt_table",
+                        "laws",
+                        "timings",
+                        "router",
+                        "effects",
+                    ),
+                    "tests/stateful/test_attempt_machine.py",
                 ),
             ),
             Part(STORES, _stores("known_bugs_of_stores")),

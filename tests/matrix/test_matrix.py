@@ -114,6 +114,13 @@ def test_a_patch_that_does_not_fit_says_what_to_do(given: dict[str, str], said: 
         patch.applied((ROOT / patch.file).read_text(encoding="utf-8"))
 
 
+def test_every_layer_has_the_tests_that_it_names() -> None:
+    missing = [
+        one for layer in LAYERS for part in layer.parts for one in part.tests if not (ROOT / one).exists()
+    ]
+    assert not missing
+
+
 def test_no_bug_survives_and_an_obvious_one_dies(tmp_path: Path) -> None:
     """In a copy, whose own code is imported: a patch that changes nothing is not noticed, a renewal for whoever asks
     is, and its property is named; and the copy is whole again."""
