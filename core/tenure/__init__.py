@@ -7,11 +7,15 @@ decides all this does no I/O, so that the code that runs in production is the ve
 from tenure.app import App, Converter, Kind
 from tenure.client import Client, Handle
 from tenure.context import Context, FencingToken
+from tenure.effects import EffectHost, EffectJournal, EffectScope, InlineEffects, RegistryEffects
 from tenure.errors import (
     Conflict,
     DuplicateKind,
+    EffectFailed,
+    EffectHostFailed,
     EffectKeyReused,
     EffectMismatch,
+    EffectUnreadable,
     ForkedProcess,
     HandlerStopped,
     InvalidTimings,
@@ -36,7 +40,17 @@ from tenure.errors import (
     WorkerRefused,
 )
 from tenure.limits import Limits
-from tenure.process import Cancelled, Event, Failure, Outcome, Provenance, Record, Registration, Success
+from tenure.process import (
+    Cancelled,
+    Effect,
+    Event,
+    Failure,
+    Outcome,
+    Provenance,
+    Record,
+    Registration,
+    Success,
+)
 from tenure.requests import Phase
 from tenure.stores import DurabilityTier, ProcessRegistry
 from tenure.timings import LeaseTimings
@@ -50,14 +64,22 @@ __all__ = [
     "Converter",
     "DuplicateKind",
     "DurabilityTier",
+    "Effect",
+    "EffectFailed",
+    "EffectHost",
+    "EffectHostFailed",
+    "EffectJournal",
     "EffectKeyReused",
     "EffectMismatch",
+    "EffectScope",
+    "EffectUnreadable",
     "Event",
     "Failure",
     "FencingToken",
     "ForkedProcess",
     "Handle",
     "HandlerStopped",
+    "InlineEffects",
     "InvalidTimings",
     "InvalidValue",
     "Kind",
@@ -75,6 +97,7 @@ __all__ = [
     "Provenance",
     "Record",
     "Registration",
+    "RegistryEffects",
     "RequestRefused",
     "StoreUnavailable",
     "StoreUnknown",
