@@ -6,18 +6,24 @@ decides all this does no I/O, so that the code that runs in production is the ve
 
 from tenure.app import App, Converter, Kind
 from tenure.client import Client, Handle
+from tenure.contents import Content, Contents, ContentStore
 from tenure.context import Context, FencingToken
 from tenure.effects import EffectHost, EffectJournal, EffectScope, InlineEffects, RegistryEffects
 from tenure.errors import (
     Conflict,
+    ContentCorrupt,
+    ContentNotFound,
     DuplicateKind,
     EffectFailed,
     EffectHostFailed,
     EffectKeyReused,
     EffectMismatch,
     EffectUnreadable,
+    EntryConflict,
+    EntryNotFound,
     ForkedProcess,
     HandlerStopped,
+    HeadMoved,
     InvalidTimings,
     InvalidValue,
     LeaseLost,
@@ -27,6 +33,10 @@ from tenure.errors import (
     ProcessFailed,
     ProcessNotFound,
     RequestRefused,
+    SessionBusy,
+    SessionCorrupt,
+    SessionFull,
+    SessionUnavailable,
     StoreUnavailable,
     StoreUnknown,
     StoreUnusable,
@@ -52,6 +62,15 @@ from tenure.process import (
     Success,
 )
 from tenure.requests import Phase
+from tenure.session import Session
+from tenure.sessions import (
+    Entry,
+    Residency,
+    SessionFence,
+    SessionPolicy,
+    SessionStore,
+    SessionStoreFactory,
+)
 from tenure.stores import DurabilityTier, ProcessRegistry
 from tenure.timings import LeaseTimings
 
@@ -60,6 +79,11 @@ __all__ = [
     "Cancelled",
     "Client",
     "Conflict",
+    "Content",
+    "ContentCorrupt",
+    "ContentNotFound",
+    "ContentStore",
+    "Contents",
     "Context",
     "Converter",
     "DuplicateKind",
@@ -73,12 +97,16 @@ __all__ = [
     "EffectMismatch",
     "EffectScope",
     "EffectUnreadable",
+    "Entry",
+    "EntryConflict",
+    "EntryNotFound",
     "Event",
     "Failure",
     "FencingToken",
     "ForkedProcess",
     "Handle",
     "HandlerStopped",
+    "HeadMoved",
     "InlineEffects",
     "InvalidTimings",
     "InvalidValue",
@@ -99,6 +127,16 @@ __all__ = [
     "Registration",
     "RegistryEffects",
     "RequestRefused",
+    "Residency",
+    "Session",
+    "SessionBusy",
+    "SessionCorrupt",
+    "SessionFence",
+    "SessionFull",
+    "SessionPolicy",
+    "SessionStore",
+    "SessionStoreFactory",
+    "SessionUnavailable",
     "StoreUnavailable",
     "StoreUnknown",
     "StoreUnusable",

@@ -37,11 +37,11 @@ class NotJson(InvalidValue):
 class TooLarge(InvalidValue):
     """A value over its limit; `size` and `limit` in bytes."""
 
-    def __init__(self, what: str, size: int, limit: int) -> None:
+    def __init__(
+        self, what: str, size: int, limit: int, advice: str = "Store it elsewhere and pass a reference."
+    ) -> None:
         self.what, self.size, self.limit = what, size, limit
-        super().__init__(
-            f"{what} takes {size} bytes; the limit is {limit}. Store it elsewhere and pass a reference."
-        )
+        super().__init__(f"{what} takes {size} bytes; the limit is {limit}. {advice}")
 
 
 class InvalidTimings(InvalidValue):
@@ -168,6 +168,25 @@ class StoreUnknown(TenureError):
 
 class StoreUnusable(TenureError):
     """The store is not one that tenure can work on: no database, another program's, of a newer schema, read-only."""
+
+
+class ContentNotFound(TenureError):
+    """The store has no attachment, or no artifact (`what`), of that id (`content_id`)."""
+
+    def __init__(self, what: str, content_id: str) -> None:
+        self.what, self.content_id = what, content_id
+        super().__init__(
+            f"there is no {what} {content_id!r} in this store; "
+            "see that it was stored, and in the store of the worker that asks for it"
+        )
+
+
+class ContentCorrupt(TenureError):
+    """What is stored under that id (`content_id`) is not what was put there; `reason` says what is wrong with it."""
+
+    def __init__(self, what: str, content_id: str, reason: str) -> None:
+        self.what, self.content_id, self.reason = what, content_id, reason
+        super().__init__(f"{what} {content_id!r} is corrupt: {reason}; restore the store from a backup")
 
 
 class WaitTimeout(TenureError, TimeoutError):
@@ -303,7 +322,7 @@ class SessionUnavailable(TenureError):
 
 
 class SessionCorrupt(TenureError):
-    """What is stored for a session is no tree of JSON entries with a head. Fields: `session_id`, `entry_id`, `reason`."""
+    """What is stored for a session is no tree of entries with a head. Fields: `session_id`, `entry_id`, `reason`."""
 
     def __init__(self, session_id: str, entry_id: str, reason: str) -> None:
         self.session_id, self.entry_id, self.reason = session_id, entry_id, reason
@@ -340,7 +359,9 @@ class EntryNotFound(TenureError):
 
     def __init__(self, session_id: str, entry_id: str) -> None:
         self.session_id, self.entry_id = session_id, entry_id
-        super().__init__(f"session {session_id!r} has no entry {entry_id!r}; fork() takes the id of one it has")
+        super().__init__(
+            f"session {session_id!r} has no entry {entry_id!r}; fork() takes the id of one it has"
+        )
 
 
 class EntryConflict(TenureError):
