@@ -11,7 +11,8 @@ from tenure.app import Converter, string
 from tenure.asks import AskFunction
 from tenure.attempt_types import StopReason
 from tenure.canonical import canonical
-from tenure.effects import IN_THE_REGISTRY, Attachments, Effects, EffectScope
+from tenure.contents import Contents
+from tenure.effects import IN_THE_REGISTRY, Effects, EffectScope
 from tenure.errors import HandlerStopped
 from tenure.instants import Instant
 from tenure.replies import Grant
@@ -44,7 +45,7 @@ class Context:
         convert: Converter,
         limit: int,
         effects: EffectScope = IN_THE_REGISTRY,
-        attachments: Attachments | None = None,
+        attachments: Contents | None = None,
     ) -> None:
         self._ask, self._grant, self._convert, self._limit = ask, grant, convert, limit
         self._effects = Effects(ask, grant, epoch, convert, limit, effects, attachments, self.checkpoint)

@@ -16,8 +16,11 @@ from attrs import frozen
 from tenure.app import CO_COROUTINE, Converter, hints_of, string, unwrapped
 from tenure.asks import AskFunction, CallPlain, Submit
 from tenure.canonical import Json, canonical, digest, parsed, utf8_size
+from tenure.contents import Contents
 from tenure.effect_results import Attached, Raised, Result, Returned, result_of, stored
 from tenure.errors import (
+    ContentCorrupt,
+    ContentNotFound,
     EffectFailed,
     EffectHostFailed,
     EffectKeyReused,
@@ -42,11 +45,6 @@ ATTACHMENT_NAME = "effect result"
 """The name of such an attachment."""
 NAME_LIMIT = 200
 """Characters of a function's name in a fingerprint: the last ones; a store takes 255 for the whole."""
-
-
-class Attachments(Protocol):
-    async def put(self, data: bytes, *, name: str, media_type: str) -> Any: ...
-    async def get(self, id: str) -> bytes: ...
 
 
 class EffectJournal(Protocol):
@@ -197,7 +195,7 @@ class Effects:
         convert: Converter,
         limit: int,
         scope: EffectScope,
-        attachments: Attachments | None,
+        attachments: Contents | None,
         checkpoint: Callable[[], None],
     ) -> None:
         self._ask, self._grant, self._epoch = ask, grant, epoch
@@ -312,11 +310,12 @@ class Effects:
         if self._attachments is None:
             why = f"it is in {where}, and there is no attachment store here"
             raise EffectUnreadable(self._process_id, key, why)
-        content = await self._attachments.get(result.id)
-        text = content.decode(errors="replace")
-        if len(content) != result.size or digest(text) != result.id:
-            why = f"{where} has other bytes than were put there"
-            raise EffectUnreadable(self._process_id, key, why)
+        try:
+            text = (await self._attachments.get(result.id)).decode(errors="replace")
+        except (ContentNotFound, ContentCorrupt) as lost:
+            raise EffectUnreadable(self._process_id, key, str(lost)) from lost
+        if digest(text) != result.id:  # of a store of the deployment's own, which does not look
+            raise EffectUnreadable(self._process_id, key, f"{where} has other bytes than were put there")
         return Json(text)
 
 
