@@ -17,6 +17,11 @@ RETRY_MS = 25
 MAX_TRIES = 5
 """Back-off: 25 ms, doubled by every failure up to 800 ms, and up to a quarter of jitter: always within 1 s."""
 
+NOBODYS_CANCEL = Failure(
+    "execution", "handler_cancelled", "the handler ended by a cancellation that nobody asked for"
+)
+"""How a handler ends that stopped, and was not told to (CONTRACT §7)."""
+
 
 def retry_at(now: Instant, tries: int, jitter: int) -> Instant:
     """When a call that failed `tries` times is sent again."""
@@ -287,8 +292,7 @@ def returned(state: t.Holding, event: t.HandlerReturned) -> t.Step:
 
 
 def cancelled_by_nobody(state: t.Holding, event: t.Event) -> t.Step:
-    said = "the handler ended by a cancellation that nobody asked for"
-    return complete(state, Failure("execution", "handler_cancelled", said), event)
+    return complete(state, NOBODYS_CANCEL, event)
 
 
 # --- while the handler is stopping --------------------------------------------------------------------------------

@@ -6,12 +6,13 @@ A worker opens a plugin host once and gets a stack: its plugins in order. What i
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from types import MappingProxyType, TracebackType
 from typing import Any, Protocol, TypeAlias, cast
 
-from attrs import define, field, frozen
+from attrs import Factory, define, field, frozen
 
 from tenure.errors import (
     DuplicateKind,
@@ -28,22 +29,24 @@ from tenure.runtime import Runtime
 class Block(Protocol):
     """An async context manager: whatever `async with` takes."""
 
+    @abstractmethod
     def __aenter__(self) -> Awaitable[Any]:
         """Open."""
 
+    @abstractmethod
     def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
     ) -> Awaitable[bool | None]:
         """Close."""
 
 
-def _kinds(kinds: Mapping[str, Kind[Any, Any]]) -> Mapping[str, Kind[Any, Any]]:
+def _kinds(kinds: object) -> Mapping[str, Kind[Any, Any]]:
     """A copy that nobody changes; an App's own is a view already, and grows with each kind that it declares."""
     if isinstance(kinds, MappingProxyType):
         return cast("Mapping[str, Kind[Any, Any]]", kinds)
     if not isinstance(kinds, Mapping):
         raise InvalidValue(f"the kinds of a plugin must be a mapping by name; they are {kinds!r}")
-    return MappingProxyType(dict(kinds))
+    return MappingProxyType(dict(cast("Mapping[str, Kind[Any, Any]]", kinds)))
 
 
 @frozen(eq=False)
@@ -63,7 +66,7 @@ class Plugin:
     def __attrs_post_init__(self) -> None:
         if not string(self.name, "the name of a plugin").strip():
             raise InvalidValue("a plugin needs a name that is not blank")
-        for name, kind in self.kinds.items():
+        for name, kind in cast("Mapping[str, object]", self.kinds).items():
             if not isinstance(kind, Kind):
                 raise InvalidValue(f"plugin {self.name!r}: {name!r} is no kind but {kind!r}; use App.process")
             if kind.name != name:
@@ -77,6 +80,7 @@ class HasPlugin(Protocol):
     """An App, or whatever else stands for one plugin."""
 
     @property
+    @abstractmethod
     def plugin(self) -> Plugin:
         """The plugin."""
 
@@ -88,7 +92,8 @@ PluginFactory: TypeAlias = Callable[[], AnyPlugin]
 @define(eq=False)
 class Nested:
     """Several blocks as one: entered in order, left in the reverse order, whatever some of them raise. What keeps one
-    from opening closes those before it, and is raised as the error that was made for that block."""
+    from opening closes those before it, and is raised as the error that was made for that block. What one raises when
+    it is left takes the place of the error that it was left by; none can make an error vanish."""
 
     _blocks: tuple[tuple[Callable[[], Block], Callable[[Exception], TenureError]], ...]
     _open: list[Block] = field(factory=list[Block], init=False)
@@ -103,31 +108,33 @@ class Nested:
                     raise failed(cause) from cause
                 self._open.append(block)
         except BaseException as error:
-            await self._left(error)
+            await self._leave(error)
             raise
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> bool:
-        pending = await self._left(error)
-        if pending is not None and pending is not error:
-            raise pending
-        return error is not None and pending is None
+    ) -> None:
+        await self._leave(error)
 
-    async def _left(self, error: BaseException | None) -> BaseException | None:
-        """Leave all blocks; what is still to be raised after it."""
+    async def _leave(self, error: BaseException | None) -> None:
+        """Leave all blocks. Raises what they raise, the last of it, where they do."""
+        left_by = error
         while self._open:
             block = self._open.pop()
             try:
-                trace = error.__traceback__ if error is not None else None
-                if await block.__aexit__(type(error) if error is not None else None, error, trace):
-                    error = None
+                kind, trace = (type(error), error.__traceback__) if error is not None else (None, None)
+                await block.__aexit__(kind, error, trace)
             except BaseException as raised:
                 error = raised
-        return error
+        if error is not None and error is not left_by:
+            raise error
 
 
 def _by_kind(stack: PluginStack) -> Mapping[str, Kind[Any, Any]]:
+    names = [plugin.name for plugin in stack.plugins]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise DuplicatePlugin(f"two plugins are called {twice!r}; each needs a name of its own")
     merged: dict[str, Kind[Any, Any]] = {}
     owners: dict[str, Plugin] = {}
     for plugin in stack.plugins:
@@ -146,15 +153,7 @@ class PluginStack:
     """One worker's plugins, in order. Raises DuplicatePlugin, DuplicateKind."""
 
     plugins: tuple[Plugin, ...]
-    kinds: Mapping[str, Kind[Any, Any]] = field(init=False)
-
-    @kinds.default
-    def _merged(self) -> Mapping[str, Kind[Any, Any]]:
-        names = [plugin.name for plugin in self.plugins]
-        twice = next((name for name in names if names.count(name) > 1), None)
-        if twice is not None:
-            raise DuplicatePlugin(f"two plugins are called {twice!r}; each needs a name of its own")
-        return _by_kind(self)
+    kinds: Mapping[str, Kind[Any, Any]] = field(init=False, default=Factory(_by_kind, takes_self=True))
 
     def kind(self, name: str) -> Kind[Any, Any]:
         """The kind of that name. Raises UnknownKind."""
