@@ -68,7 +68,9 @@ class Plugin:
             raise InvalidValue("a plugin needs a name that is not blank")
         for name, kind in cast("Mapping[str, object]", self.kinds).items():
             if not isinstance(kind, Kind):
-                raise InvalidValue(f"plugin {self.name!r}: {name!r} is no kind but {kind!r}; use App.process")
+                raise InvalidValue(
+                    f"plugin {self.name!r}: {name!r} is no kind but {kind!r}; use App.process to make one"
+                )
             if kind.name != name:
                 raise InvalidValue(f"plugin {self.name!r}: the kind under {name!r} is called {kind.name!r}")
         for what, made in (("lifespan", self.lifespan), ("services", self.services)):
