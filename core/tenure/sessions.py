@@ -2,7 +2,7 @@
 
 A store answers each request in one of CONTRACT §2's five ways: with the reply that belongs to it (applied now, or
 applied before), SessionRefused (for good, nothing changed), Fenced, Unavailable (surely not applied) or Unknown
-(perhaps applied: the same request again). Every request may be sent again: it is then answered as it was.
+(perhaps applied: the same request again). Every request may be sent again: what it changes, it changes once.
 `tenure.session_model` is the law, `tenure.session` what handlers and clients hold.
 """
 
@@ -128,8 +128,8 @@ class MoveHead:
     """Move the head from `head`, as the caller knows it, to another entry of the tree, so that the next append begins
     a branch.
 
-    `n`: the how-many-th move under the process of the fence it is. One that was made before, by an earlier attempt
-    perhaps, is answered with the head as it is, and moves nothing. A client's, without a fence, has none.
+    `n`: the how-many-th move of its process it is, from 1. One that was made before, by an earlier attempt perhaps,
+    is answered with the head as it is, and moves nothing. 0: not counted, as a client's.
     """
 
     head: str
