@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping
 from types import MappingProxyType
 from typing import Any, TypeVar, overload
 
 from attrs import field, frozen
 
 from tenure.errors import DuplicateKind, InvalidValue
+from tenure.events import EventTypes, shapes_of
 from tenure.kinds import (
     CO_COROUTINE,
     Converter,
@@ -49,6 +50,7 @@ class _Handle:
     name: str
     emits: tuple[str, ...]
     max_run: float | None
+    shapes: Mapping[str, type]
 
     @overload
     def __call__(self, handler: Callable[[Any, P], Coroutine[Any, Any, R]]) -> Kind[P, R]:
@@ -71,7 +73,7 @@ class _Handle:
             raise DuplicateKind(
                 f"the application has two handlers of kind {self.name!r}; give one of them another name"
             )
-        kind = kind_of(self.name, handler, self.emits, self.max_run)
+        kind = kind_of(self.name, handler, self.emits, self.max_run, self.shapes)
         self.kinds[self.name] = kind
         return kind
 
@@ -87,20 +89,21 @@ class App:
     _kinds: dict[str, Kind[Any, Any]] = field(factory=dict[str, Kind[Any, Any]], init=False)
     plugin: Plugin = field(init=False)
 
-    @plugin.default
-    def _one(self) -> Plugin:
-        return Plugin(self.name, MappingProxyType(self._kinds))
+    def __attrs_post_init__(self) -> None:
+        object.__setattr__(self, "plugin", Plugin(self.name, MappingProxyType(self._kinds)))
 
     @property
     def kinds(self) -> Mapping[str, Kind[Any, Any]]:
         """The kinds by name."""
         return self.plugin.kinds
 
-    def process(self, name: str, *, emits: Sequence[str] = (), max_run: float | None = None) -> _Handle:
+    def process(self, name: str, *, emits: EventTypes = (), max_run: float | None = None) -> _Handle:
         """A decorator: the function handles the processes of that kind.
 
-        The function takes the context and, if it has a second parameter, the payload. Raises DuplicateKind,
-        InvalidValue for a blank name, a reserved event type or a bad `max_run` (seconds).
+        The function takes the context and, if it has a second parameter, the payload. `emits`: the event types that it
+        may emit, or a mapping of them to the attrs class or dataclass that their payloads have to fit (None: any JSON).
+        Raises DuplicateKind, InvalidValue for a blank name, a reserved event type, a shape that is no such class, or a
+        bad `max_run` (seconds).
         """
         if not string(name, "the name of a kind").strip():
             raise InvalidValue("a kind needs a name that is not blank")
@@ -112,7 +115,7 @@ class App:
             )
         if max_run is not None and not 0 < max_run <= 86_400 * 366:
             raise InvalidValue(f"kind {name!r}: max_run={max_run!r} is not a duration in seconds above 0")
-        return _Handle(self._kinds, name, types, max_run)
+        return _Handle(self._kinds, name, types, max_run, shapes_of(emits, f"kind {name!r}"))
 
     def kind(self, name: str) -> Kind[Any, Any]:
         """The kind of that name. Raises UnknownKind."""

@@ -8,6 +8,7 @@ from typing import Any, Protocol, TypeAlias
 
 from attrs import frozen
 
+from tenure.process import Event
 from tenure.requests import ClientRequest, EmitEvent, ReadRequest, RecordEffect
 
 
@@ -26,6 +27,33 @@ class AwaitEnd:
 
     process_id: str
     timeout: float | None
+
+
+@frozen
+class AwaitEvents:
+    """Wait until the process's log has an event numbered higher than `after`, of that type or, where it is empty, of
+    any; or has its last event; for `timeout` seconds or for ever.
+
+    `token`: for the handler that runs under it, which is not left waiting when it is told to stop; 0 for a client. The
+    reply is Heard, of what there was when the time was over; Refused where there is no such process; Unavailable; or
+    the StopReason of that handler.
+    """
+
+    process_id: str
+    after: int
+    timeout: float | None
+    type: str = ""
+    token: int = 0
+
+
+@frozen
+class Heard:
+    """The events that were waited for, in order, none where the time was over. The log was searched up to the number
+    `reached`; `ended` says that nothing follows."""
+
+    events: tuple[Event, ...]
+    reached: int
+    ended: bool
 
 
 @frozen
@@ -51,7 +79,7 @@ class CallPlain:
             raise RuntimeError(f"{self.fn!r} raised StopIteration") from stop
 
 
-Ask: TypeAlias = Submit | AwaitEnd | Act | CallPlain
+Ask: TypeAlias = Submit | AwaitEnd | AwaitEvents | Act | CallPlain
 
 
 class AskFunction(Protocol):

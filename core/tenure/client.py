@@ -1,14 +1,16 @@
-"""What a program asks of the registry: start, get, wait, cancel, events, list. The same coroutines everywhere."""
+"""What a program asks of the registry: start, get, wait, cancel, events, follow, list. The same coroutines
+everywhere."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from functools import partial
 from typing import Any, Generic, NoReturn, TypeVar, assert_never, cast, get_args, overload
 
 from attrs import field, frozen
 
 from tenure.app import Converter, Kind, event_types, string
-from tenure.asks import AskFunction, AwaitEnd, Submit
+from tenure.asks import AskFunction, AwaitEnd, AwaitEvents, Heard, Submit
 from tenure.canonical import canonical, parsed
 from tenure.errors import (
     Conflict,
@@ -22,6 +24,7 @@ from tenure.errors import (
     UndeclaredEvent,
     WaitTimeout,
 )
+from tenure.events import Following
 from tenure.process import (
     Cancelled,
     Event,
@@ -49,23 +52,23 @@ from tenure.replies import (
     Unknown,
 )
 from tenure.requests import (
+    LARGEST,
     AppendEvent,
     ClientRequest,
     Get,
     List,
     Phase,
     ReadEvents,
+    ReadOwnerEvents,
     ReadRequest,
     Register,
     RequestCancel,
 )
+from tenure.timings import is_duration, patience
 
 P = TypeVar("P")
 R = TypeVar("R")
 Wanted = TypeVar("Wanted")
-
-LONGEST = 86_400 * 366
-"""Seconds of the longest delay or wait."""
 
 
 @frozen(eq=False)
@@ -141,7 +144,7 @@ class Client:
         this = f"process {process_id!r}"
         name = kind.name if isinstance(kind, Kind) else string(kind, f"{this}: the kind")
         declared = emits if emits is not None else kind.emits if isinstance(kind, Kind) else ()
-        if not _duration(delay):
+        if not is_duration(delay):
             raise InvalidValue(f"{this}: delay={delay!r} is not a duration in seconds up to a year")
         text = canonical(self._convert.unstructure(payload), f"the payload of {this}", self.limit)
         scope = own_session(process_id) if owner is None else string(owner, f"{this}: the owner")
@@ -161,12 +164,7 @@ class Client:
 
     async def wait(self, process_id: str, timeout: float | None = None) -> Outcome:
         """The outcome, once there is one. Raises WaitTimeout after `timeout` seconds; the process goes on."""
-        if timeout is not None and not _duration(timeout):
-            raise InvalidValue(
-                f"process {process_id!r}: timeout={timeout!r} is not a duration in seconds up to a year; "
-                "None waits for ever"
-            )
-        answer = await self._ask(AwaitEnd(_id(process_id), timeout))
+        answer = await self._ask(AwaitEnd(_id(process_id), patience(timeout, process_id)))
         if answer is None:
             raise WaitTimeout(process_id, timeout or 0)
         record = self._reply(answer, process_id, Got).record
@@ -178,9 +176,37 @@ class Client:
         request = RequestCancel(_id(process_id), string(reason, "the reason of a cancellation"))
         return (await self._submit(request, process_id, CancelAccepted)).outcome
 
-    async def events(self, process_id: str, *, after: int = 0, limit: int = 1_000) -> tuple[Event, ...]:
-        """The process's events in order, after the one numbered `after`."""
-        return (await self._submit(ReadEvents(_id(process_id), after, limit), process_id, EventsRead)).events
+    async def events(
+        self, process_id: str | None = None, *, owner: str | None = None, after: int = 0, limit: int = 1_000
+    ) -> tuple[Event, ...]:
+        """The process's events in order, after the one numbered `after`.
+
+        With `owner` instead, the log of that session (B12): a `process.ended` for each of its processes that ended,
+        with `{"process_id": …, "status": …}`, numbered by a version that only grows. One is there as soon as its
+        process has ended, and until that is pruned.
+        """
+        if owner is None:
+            request: ReadEvents | ReadOwnerEvents = ReadEvents(_id(process_id), after, limit)
+        elif process_id is None:
+            request = ReadOwnerEvents(_owner(owner), after, limit)
+        else:
+            raise InvalidValue(
+                f"events of process {process_id!r} and of owner {owner!r} at once: ask for either of them"
+            )
+        return (await self._submit(request, process_id or "", EventsRead)).events
+
+    def follow(self, process_id: str, *, after: int = 0) -> AsyncIterator[Event]:
+        """The process's events in order, after the one numbered `after`: those that are there, and then each as it
+        comes, to `process.ended`. Iterating raises ProcessNotFound, also where the process is pruned meanwhile."""
+        if type(after) is not int or not 0 <= after <= LARGEST:
+            raise InvalidValue(f"process {process_id!r}: after={after!r} is not the number of an event, or 0")
+        return Following(partial(self._heard, _id(process_id)), after)
+
+    async def _heard(self, process_id: str, after: int) -> Heard:
+        reply = await self._ask(AwaitEvents(process_id, after, None))
+        if not isinstance(reply, Heard):
+            _raise(reply, process_id)
+        return reply
 
     async def append(self, process_id: str, type: str, payload: Any = None, *, key: str | None = None) -> int:
         """Append an event from outside, once per key; its number. Refused after the process has ended."""
@@ -264,12 +290,12 @@ class Handle(Generic[R]):
         """The process's events in order."""
         return await self._client.events(self.id, after=after, limit=limit)
 
+    def follow(self, *, after: int = 0) -> AsyncIterator[Event]:
+        """The process's events in order, each as it comes, to its last. See `Client.follow`."""
+        return self._client.follow(self.id, after=after)
+
 
 _REQUESTS = get_args(ClientRequest | ReadRequest)
-
-
-def _duration(value: object) -> bool:
-    return isinstance(value, int | float) and 0 <= value <= LONGEST
 
 
 _SAID = {
@@ -281,8 +307,14 @@ _SAID = {
 }
 
 
-def _id(process_id: str) -> str:
+def _id(process_id: object) -> str:
     return string(process_id, "the id of a process")
+
+
+def _owner(owner: str) -> str:
+    if not string(owner, "the owner of a log").strip():
+        raise InvalidValue("the owner of a log is blank; name the session")
+    return owner
 
 
 def _raise(answer: Answer, process_id: str) -> NoReturn:

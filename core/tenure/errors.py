@@ -196,7 +196,7 @@ class WaitTimeout(TenureError, TimeoutError):
     def __init__(self, process_id: str, timeout: float, event: str = "") -> None:
         self.process_id, self.timeout, self.event = process_id, timeout, event
         super().__init__(
-            f"process {process_id!r} got no event {event!r} within {timeout:g} s; it goes on, wait again to see the next"
+            f"process {process_id!r} got no event {event!r} within {timeout:g} s; wait again to see the next"
             if event
             else f"process {process_id!r} had not ended after {timeout:g} s; it goes on, wait again to see its end"
         )
@@ -289,6 +289,16 @@ class LeaseRequired(TenureError):
         self.process_id = process_id
         super().__init__(
             f"process {process_id!r} runs without a lease, so {what}; claim the process and pass the lease"
+        )
+
+
+class FacetMissing(TenureError):
+    """The registry is of one's own and brings no other store; `facet` is what was asked for."""
+
+    def __init__(self, facet: str) -> None:
+        self.facet = facet
+        super().__init__(
+            f"this deployment has no store of {facet}: its registry brings none; give a WorkerConfig that names one"
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from types import MethodType
 from typing import Any, Generic, Protocol, TypeVar, get_type_hints
@@ -10,6 +10,7 @@ from typing import Any, Generic, Protocol, TypeVar, get_type_hints
 from attrs import frozen
 
 from tenure.errors import InvalidValue, UnknownKind
+from tenure.events import NO_SHAPES
 from tenure.timings import nanos
 
 P = TypeVar("P")
@@ -47,7 +48,8 @@ class Verbatim:
 class Kind(Generic[P, R]):
     """A kind of process: its name and handler. `start` and the outcome are typed by it. Calling it calls the handler.
 
-    `plain`: a plain function, run in a thread. `emits`: the event types it may emit. `max_run` in seconds, or None.
+    `plain`: a plain function, run in a thread. `emits`: the event types it may emit, `shapes` the classes that their
+    payloads have to fit, where one was declared. `max_run` in seconds, or None.
     """
 
     name: str
@@ -58,6 +60,7 @@ class Kind(Generic[P, R]):
     result_type: Any
     emits: tuple[str, ...]
     max_run: float | None
+    shapes: Mapping[str, type] = NO_SHAPES
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self.handler(*args, **kwargs)
@@ -78,7 +81,11 @@ def max_runs(kinds: Mapping[str, Kind[Any, Any]]) -> tuple[tuple[str, int], ...]
 
 
 def kind_of(
-    name: str, handler: Callable[..., Any], emits: tuple[str, ...], max_run: float | None
+    name: str,
+    handler: Callable[..., Any],
+    emits: tuple[str, ...],
+    max_run: float | None,
+    shapes: Mapping[str, type] = NO_SHAPES,
 ) -> Kind[Any, Any]:
     """The kind that this function handles. Raises InvalidValue for what is no function."""
     function, bound, named = unwrapped(handler)
@@ -95,7 +102,8 @@ def kind_of(
     takes_payload = len(names) > 1 or bool(code.co_flags & CO_VARARGS)
     hints = hints_of(function)
     payload_type = hints.get(names[1], Any) if len(names) > 1 else Any
-    return Kind(name, handler, plain, takes_payload, payload_type, hints.get("return", Any), emits, max_run)
+    result_type = hints.get("return", Any)
+    return Kind(name, handler, plain, takes_payload, payload_type, result_type, emits, max_run, shapes)
 
 
 def unwrapped(function: Any) -> tuple[Any, tuple[Any, ...], dict[str, Any]]:
@@ -128,7 +136,7 @@ def string(value: object, what: str) -> str:
     return value
 
 
-def event_types(emits: Sequence[str], whose: str) -> tuple[str, ...]:
+def event_types(emits: Iterable[str], whose: str) -> tuple[str, ...]:
     """The event types as a tuple. Raises InvalidValue for a single string, which is a sequence of strings too."""
     if isinstance(emits, str):
         raise InvalidValue(f"{whose}: emits takes a list of event types, not the string {emits!r}")

@@ -17,6 +17,7 @@ from tenure.claims import claimable, grant, lease_of, refuse_claim, replayed_cla
 from tenure.instants import StoreTime
 from tenure.limits import Limits, bad_name, noted
 from tenure.process import ClaimId, Effect, Event, Record, terminal_event
+from tenure.reads import listed, told
 from tenure.registry import Decision, RowRequest, decide, stored_key
 from tenure.replies import (
     Answer,
@@ -47,13 +48,13 @@ from tenure.requests import (
     EmitEvent,
     Get,
     List,
-    Phase,
     Prune,
     ReadCancels,
     ReadEffects,
     ReadEndings,
     ReadEvents,
     ReadFenceLog,
+    ReadOwnerEvents,
     RecordEffect,
     Register,
     Release,
@@ -124,6 +125,11 @@ class Tables(Protocol):
         """Stored events; the terminal one is not stored."""
 
     @abstractmethod
+    def told(self, owner_scope: str, after: int, limit: int) -> Sequence[Event]:
+        """`tenure.process.ending_told` of what that session owns and what ended after that version, in the order of
+        versions."""
+
+    @abstractmethod
     def effects(self, process_id: str, after: str, limit: int) -> Sequence[Effect]:
         """In the order of keys, after `after`."""
 
@@ -170,6 +176,11 @@ def execute(tables: Tables, request: Request, clock: StoreTime) -> Answer:
             return Succeeded(tables.list(request, clock))
         case ReadEvents():
             return _read_events(tables, request)
+        case ReadOwnerEvents():
+            refused = bad_name(request.owner_scope, tables.limits)
+            return refused or Succeeded(
+                EventsRead(tuple(tables.told(request.owner_scope, request.after, request.limit)), False)
+            )
         case ReadEffects():
             effects = tuple(tables.effects(request.process_id, request.after, request.limit))
             following = effects[-1].key if len(effects) == request.limit else None
@@ -182,13 +193,6 @@ def execute(tables: Tables, request: Request, clock: StoreTime) -> Answer:
             return Succeeded(tables.fence_log(request.limit))
         case _:
             assert_never(request)
-
-
-def phase_of(record: Record, clock: StoreTime) -> Phase:
-    """Where a reader sees the process at that store time."""
-    if record.outcome is not None:
-        return Phase.ENDED
-    return Phase.RUNNING if record.live(record.now(clock)) else Phase.PENDING
 
 
 def _on_row(tables: Tables, request: RowRequest, process_id: str, clock: StoreTime) -> Answer:
@@ -372,6 +376,10 @@ class _Draft:
     def events(self, process_id: str, after: int, limit: int) -> Sequence[Event]:
         return [e for e in self.state.events if e.process_id == process_id and e.seq > after][:limit]
 
+    def told(self, owner_scope: str, after: int, limit: int) -> Sequence[Event]:
+        owned = (r for r in self.state.records if r.registration.provenance.owner_scope == owner_scope)
+        return sorted((e for e in map(told, owned) if e and e.seq > after), key=lambda e: e.seq)[:limit]
+
     def effects(self, process_id: str, after: str, limit: int) -> Sequence[Effect]:
         found = [e for e in self.state.effects if e.process_id == process_id and e.key > after]
         return sorted(found, key=lambda e: e.key)[:limit]
@@ -388,12 +396,3 @@ class _Draft:
 
     def fence_log(self, limit: int) -> FenceLogRead:
         return FenceLogRead((), 0)
-
-
-def listed(record: Record, request: List, clock: StoreTime) -> bool:
-    """Whether the record is among those that the request asks for (`after` and `limit` aside)."""
-    return (
-        (request.phase is None or phase_of(record, clock) is request.phase)
-        and (request.kind is None or record.registration.kind == request.kind)
-        and (request.owner_scope is None or record.registration.provenance.owner_scope == request.owner_scope)
-    )

@@ -89,23 +89,36 @@ class Cancelled:
 Outcome: TypeAlias = Success | Failure | Cancelled
 
 
+def status_of(outcome: Outcome) -> str:
+    """The outcome in one word: succeeded, failed or cancelled."""
+    match outcome:
+        case Success():
+            return "succeeded"
+        case Failure():
+            return "failed"
+        case Cancelled():
+            return "cancelled"
+        case _:
+            assert_never(outcome)
+
+
 def outcome_json(outcome: Outcome) -> Json:
     """The outcome as canonical JSON, the same text in every store."""
     match outcome:
         case Success():
-            body: dict[str, Any] = {"status": "succeeded", "value": parsed(outcome.value)}
+            body: dict[str, Any] = {"value": parsed(outcome.value)}
         case Failure():
             body = {
-                "status": "failed",
                 "class": outcome.failure_class,
                 "code": outcome.code,
                 "message": outcome.message,
                 "raw": parsed(outcome.raw),
             }
         case Cancelled():
-            body = {"status": "cancelled", "reason": outcome.reason}
+            body = {"reason": outcome.reason}
         case _:
             assert_never(outcome)
+    body["status"] = status_of(outcome)
     if outcome.control != NULL:
         body["control"] = parsed(outcome.control)
     return canonical(body, "the outcome")
@@ -190,6 +203,11 @@ class Event:
     token: int
     at: StoreTime
 
+    @property
+    def value(self) -> Any:
+        """The payload as JSON types."""
+        return parsed(self.payload)
+
 
 @frozen
 class Effect:
@@ -201,6 +219,13 @@ class Effect:
     result: Json
     token: int
     version: int = field(default=0)
+
+
+def ending_told(process_id: str, status: str, version: int, token: int, at: StoreTime) -> Event:
+    """What the session that owns the process is told of its end (B12): an entry of the session's log, numbered by the
+    version of the ending. No store writes it: it is read off the row, and goes with it when that is pruned."""
+    payload = canonical({"process_id": process_id, "status": status})
+    return Event(process_id, version, ENDED, payload, "r:ended", token, at)
 
 
 def terminal_event(record: Record) -> Event | None:

@@ -108,7 +108,7 @@ class Listed:
 
 @frozen
 class EventsRead:
-    """Events in order; `ended` says that the last of them is the process's last for good."""
+    """Events in order; `ended` says that the last of them is the process's last for good; an owner's log never ends."""
 
     events: tuple[Event, ...]
     ended: bool

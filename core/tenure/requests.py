@@ -203,6 +203,15 @@ class ReadEvents:
 
 
 @frozen
+class ReadOwnerEvents:
+    """A session's log: which of its processes ended after version `after`, in the order of version (B12)."""
+
+    owner_scope: str
+    after: int = field(default=0, validator=_whole)
+    limit: int = field(default=100, validator=_page)
+
+
+@frozen
 class ReadEffects:
     process_id: str
     after: str = ""
@@ -235,5 +244,7 @@ class ReadFenceLog:
 FencedRequest: TypeAlias = Renew | RecordEffect | EmitEvent | Complete | Release
 ClaimRequest: TypeAlias = ClaimNext | Claim
 ClientRequest: TypeAlias = Register | AppendEvent | RequestCancel | CompleteExternal | Prune
-ReadRequest: TypeAlias = Get | List | ReadEvents | ReadEffects | ReadEndings | ReadCancels | ReadFenceLog
+ReadRequest: TypeAlias = (
+    Get | List | ReadEvents | ReadOwnerEvents | ReadEffects | ReadEndings | ReadCancels | ReadFenceLog
+)
 Request: TypeAlias = FencedRequest | ClaimRequest | ClientRequest | ReadRequest

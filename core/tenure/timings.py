@@ -6,7 +6,7 @@ from typing import Any
 
 from attrs import Attribute, field, frozen
 
-from tenure.errors import InvalidTimings
+from tenure.errors import InvalidTimings, InvalidValue
 from tenure.instants import NANOS_PER_MILLI, NANOS_PER_SECOND
 
 
@@ -15,8 +15,27 @@ def nanos(seconds: float) -> int:
     return round(seconds * NANOS_PER_SECOND)
 
 
+LONGEST = 86_400 * 366
+"""Seconds of the longest delay or wait."""
+
+
+def is_duration(value: object) -> bool:
+    """Whether it is a number of seconds from 0 to a year."""
+    return isinstance(value, int | float) and 0 <= value <= LONGEST
+
+
+def patience(timeout: float | None, process_id: str) -> float | None:
+    """The timeout of a wait for the process. Raises InvalidValue."""
+    if timeout is not None and not is_duration(timeout):
+        raise InvalidValue(
+            f"process {process_id!r}: timeout={timeout!r} is not a duration in seconds up to a year; "
+            "None waits for ever"
+        )
+    return timeout
+
+
 def _duration(instance: object, attribute: Attribute[Any], value: float | None) -> None:
-    if value is not None and not 0 <= value <= 86_400 * 366:
+    if value is not None and not 0 <= value <= LONGEST:
         raise InvalidTimings(f"{attribute.name}={value!r} is not a duration in seconds between 0 and a year")
 
 

@@ -47,7 +47,7 @@ def shown(method: FunctionType) -> list[str]:
     if method.__name__ in ("start", "effect"):
         return names
     hints = [str(one.annotation) for one in signature.parameters.values()]
-    return [*names, *hints, str(signature.return_annotation).removeprefix("Blocking")]
+    return [*names, *hints, str(signature.return_annotation).removeprefix("Blocking").removeprefix("Async")]
 
 
 def test_a_blocking_program(host: Host) -> None:

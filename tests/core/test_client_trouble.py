@@ -9,7 +9,7 @@ from typing import Any, TypeAlias, cast
 import pytest
 
 from tenure.asks import Submit
-from tenure.client import LONGEST, Client
+from tenure.client import Client
 from tenure.errors import (
     InvalidValue,
     NotJson,
@@ -32,6 +32,7 @@ from tenure.replies import (
     Unknown,
 )
 from tenure.requests import RequestCancel
+from tenure.timings import LONGEST
 from tests.core.trampoline_asks import LIMIT, World, driven, started
 
 # --- bad input ---------------------------------------------------------------------------------------------------

@@ -59,8 +59,18 @@ CASES: list[tuple[e.TenureError, dict[str, object], str]] = [
     ),
     (
         e.WaitTimeout("p", 1.5),
-        {"process_id": "p", "timeout": 1.5},
+        {"process_id": "p", "timeout": 1.5, "event": ""},
         "process 'p' had not ended after 1.5 s; it goes on, wait again to see its end",
+    ),
+    (
+        e.WaitTimeout("p", 1.5, "go"),
+        {"process_id": "p", "timeout": 1.5, "event": "go"},
+        "process 'p' got no event 'go' within 1.5 s; wait again to see the next",
+    ),
+    (
+        e.EventMismatch("p", "progress", "no field 'done'"),
+        {"process_id": "p", "event": "progress"},
+        "process 'p': the payload of event 'progress' is not what its kind declares: no field 'done'",
     ),
     (
         e.ProcessFailed("p", "ValueError", "bad", "no"),

@@ -12,26 +12,29 @@ from itertools import count
 from types import coroutine
 from typing import Any, TypeVar, cast
 
-from attrs import asdict, define, has
+from attrs import asdict, define, field, has
 
 from tenure.app import Converter, Kind
-from tenure.asks import Act, Ask, AwaitEnd, CallPlain, Submit
-from tenure.attempt_types import Permitted
+from tenure.asks import Act, Ask, AwaitEnd, AwaitEvents, CallPlain, Heard, Submit
+from tenure.attempt_types import Permitted, StopReason
 from tenure.client import Client
 from tenure.context import Context
+from tenure.events import heard
 from tenure.handlers import Run
 from tenure.instants import Instant, StoreTime
 from tenure.limits import Limits
 from tenure.model import Snapshot, apply
 from tenure.process import ClaimId, Outcome, Record
-from tenure.replies import Answer, Claimed, Fenced, Got, Grant, Succeeded, Unavailable
-from tenure.requests import ClaimFilter, ClaimNext, Complete, Get, Request
+from tenure.replies import Answer, Claimed, EventsRead, Fenced, Got, Grant, Succeeded, Unavailable
+from tenure.requests import ClaimFilter, ClaimNext, Complete, Get, ReadEvents, Request
 
 T = TypeVar("T")
 
 TTL = 30_000
 EPOCH = 7
 LIMIT = 50_000
+PAGE = 2
+"""Events of one look: few, so that pages turn."""
 
 
 @coroutine
@@ -85,7 +88,8 @@ class Typed:
 @define(eq=False)
 class World:
     """One registry as a value. `trouble`: the next answers of a store that is not well; `lost`: the tokens whose
-    machines permit nothing any more; `asked`: everything that was asked, in order."""
+    machines permit nothing any more; `stops`: why the handlers of these tokens are not left waiting; `asked`:
+    everything that was asked, in order."""
 
     convert: Converter
     state: Snapshot
@@ -94,6 +98,7 @@ class World:
     lost: set[int]
     asked: list[Ask]
     ids: Any
+    stops: dict[int, StopReason] = field(factory=dict[int, StopReason])
 
     @classmethod
     def new(cls, convert: Converter | None = None) -> World:
@@ -107,7 +112,8 @@ class World:
         """What the driver does for a context or a client."""
         self.asked.append(ask)
         await pause()
-        reply = self.reply(ask)
+        while (reply := self.reply(ask)) is None and isinstance(ask, AwaitEvents):
+            await pause()
         await pause()
         return reply
 
@@ -120,12 +126,23 @@ class World:
                 answer = self.store(Get(ask.process_id))
                 still = isinstance(answer, Succeeded) and isinstance(answer.reply, Got)
                 return None if still and self.record(ask.process_id).outcome is None else answer
+            case AwaitEvents():
+                return self.stops.get(ask.token) or self.heard(ask)
             case Act():
                 if ask.token in self.lost:
                     return Fenced()
                 return Permitted(Instant(1)) if ask.request is None else self.store(ask.request)
             case CallPlain():
                 return ask.fn(*ask.args)
+
+    def heard(self, ask: AwaitEvents) -> Heard | Answer | None:
+        """What there is for whoever waits for events. None: nothing yet, and the time is not over."""
+        answer = self.store(ReadEvents(ask.process_id, ask.after, PAGE))
+        if not (isinstance(answer, Succeeded) and isinstance(answer.reply, EventsRead)):
+            return answer
+        found = heard(ask, ask.after, answer.reply)
+        over = found.events or found.ended or ask.timeout is not None
+        return found if over else None
 
     def store(self, request: Request) -> Answer:
         """The store's answer; a troubled one that is not Unavailable may have applied the request, and has here."""

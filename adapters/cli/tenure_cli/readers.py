@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tenure.canonical import parsed
-from tenure.process import Record
+from tenure.process import Record, status_of
 from tenure.requests import Phase
 from tenure_cli.exits import data, data_json, printable, say
 from tenure_cli.loading import load_app
@@ -150,13 +150,7 @@ def _unclaimable(record: Record, phase: Phase, kinds: frozenset[str]) -> bool:
 
 
 def _phase_words(record: Record, phase: Phase) -> str:
-    return phase.value if record.outcome is None else _status(record)
-
-
-def _status(record: Record) -> str:
-    return {"Success": "succeeded", "Failure": "failed", "Cancelled": "cancelled"}[
-        type(record.outcome).__name__
-    ]
+    return phase.value if record.outcome is None else status_of(record.outcome)
 
 
 def _moment(epoch_ms: int) -> str:

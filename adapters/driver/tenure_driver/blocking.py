@@ -7,7 +7,7 @@ compares names and signatures.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from typing import Any, Generic, TypeVar, overload
 
 from attrs import frozen
@@ -36,6 +36,20 @@ def driven(coroutine: Coroutine[Any, Any, T]) -> T:
     raise InvalidValue(
         "an async function needs an event loop: call it from an async handler, or pass a plain function"
     )
+
+
+def iterated(values: AsyncIterator[T]) -> Iterator[T]:
+    """The same values, for a program without an event loop."""
+    while True:
+        try:
+            value = driven(_next(values))
+        except StopAsyncIteration:
+            return
+        yield value
+
+
+async def _next(values: AsyncIterator[T]) -> T:
+    return await anext(values)
 
 
 @frozen(eq=False)
@@ -80,6 +94,10 @@ class BlockingContext:
     def emit(self, type: str, payload: Any = None, *, key: str | None = None) -> None:
         """As `Context.emit`."""
         driven(self._ctx.emit(type, payload, key=key))
+
+    def wait_event(self, type: str, *, timeout: float | None = None) -> Event:
+        """As `Context.wait_event`; raises HandlerStopped as soon as the handler is to stop."""
+        return driven(self._ctx.wait_event(type, timeout=timeout))
 
 
 @frozen(eq=False)
@@ -145,9 +163,15 @@ class BlockingClient:
         """As `Client.cancel`."""
         return driven(self._client.cancel(process_id, reason))
 
-    def events(self, process_id: str, *, after: int = 0, limit: int = 1_000) -> tuple[Event, ...]:
+    def events(
+        self, process_id: str | None = None, *, owner: str | None = None, after: int = 0, limit: int = 1_000
+    ) -> tuple[Event, ...]:
         """As `Client.events`."""
-        return driven(self._client.events(process_id, after=after, limit=limit))
+        return driven(self._client.events(process_id, owner=owner, after=after, limit=limit))
+
+    def follow(self, process_id: str, *, after: int = 0) -> Iterator[Event]:
+        """As `Client.follow`."""
+        return iterated(self._client.follow(process_id, after=after))
 
     def append(self, process_id: str, type: str, payload: Any = None, *, key: str | None = None) -> int:
         """As `Client.append`."""
@@ -200,3 +224,7 @@ class BlockingHandle(Generic[R]):
     def events(self, *, after: int = 0, limit: int = 1_000) -> tuple[Event, ...]:
         """As `Handle.events`."""
         return driven(self._handle.events(after=after, limit=limit))
+
+    def follow(self, *, after: int = 0) -> Iterator[Event]:
+        """As `Handle.follow`."""
+        return iterated(self._handle.follow(after=after))

@@ -10,6 +10,9 @@ from tenure.timings import nanos
 RETRY = nanos(0.025)
 """After a call that failed, the first time."""
 
+FAR = (1 << 53) - 1
+"""A version that no store reaches: reading endings after it answers the latest version and nothing else."""
+
 
 @define(eq=False)
 class Endings:

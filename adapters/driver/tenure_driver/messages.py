@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 
 from attrs import field, frozen
 
-from tenure.asks import Act, AwaitEnd, Submit
+from tenure.asks import Act, AwaitEnd, AwaitEvents, Submit
 from tenure.attempt_types import OpenSession, Report, StartHandler, StopHandler
 from tenure.instants import Instant
 from tenure.process import Outcome
@@ -22,7 +22,7 @@ class Asked:
     """A handler's or client's call number `ask`."""
 
     ask: int
-    what: Submit | AwaitEnd | Act
+    what: Submit | AwaitEnd | AwaitEvents | Act
 
 
 @frozen

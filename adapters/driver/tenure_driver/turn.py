@@ -14,7 +14,7 @@ from typing import assert_never
 
 from attrs import define
 
-from tenure.asks import Act, AwaitEnd, Submit
+from tenure.asks import Act, AwaitEnd, AwaitEvents, Submit
 from tenure.attempt_types import AnswerAsk, OpenSession, Report, Send, StartHandler, StopHandler
 from tenure.instants import Instant, after
 from tenure.replies import (
@@ -22,6 +22,7 @@ from tenure.replies import (
     CancelAccepted,
     Completed,
     EndingsRead,
+    EventAppended,
     Got,
     Registered,
     Succeeded,
@@ -35,7 +36,8 @@ from tenure.stores import Cursor
 from tenure.timings import nanos
 from tenure.worker_types import WorkerTerms
 from tenure_driver.batches import size_of
-from tenure_driver.endings import RETRY, Endings
+from tenure_driver.endings import FAR, RETRY, Endings
+from tenure_driver.listening import FIRST_LOOK, MAX_RETRY, Listening
 from tenure_driver.messages import (
     Abandoned,
     Answered,
@@ -61,7 +63,6 @@ MAX_PENDING = 100_000
 MAX_PENDING_BYTES = 64 << 20
 """Likewise for what these calls carry."""
 
-MAX_RETRY = nanos(0.8)
 PAGE = 1_000
 
 SLACK = 1_000
@@ -69,9 +70,6 @@ SLACK = 1_000
 
 GET_TIMEOUT = 30.0
 """Seconds for which a wait for an end puts up with a store that does not answer."""
-
-FIRST_LOOK = nanos(1.0)
-"""A wait whose time is over before the store answered its first look gets so much more: `timeout=0` asks, and goes."""
 
 
 @define(eq=False)
@@ -112,6 +110,7 @@ class Driver:
         self._unseen: set[int] = set()
         self._late: set[int] = set()
         self._endings = Endings()
+        self._listening = Listening(self._ids.__next__, poll_interval)
         self._cursor = Cursor()
         self._told = False
         self._bytes = 0
@@ -131,6 +130,9 @@ class Driver:
             if stopped is not None and not self._told:
                 self._told = True
                 self._loop.append(Stopped(stopped.left, stopped.refused))
+        calls, replies = self._listening.due(now)
+        self._calls += calls
+        self._loop += replies
         wake_at = self._wake_at()
         box = Outbox(
             tuple(self._calls), tuple(self._loop), tuple(self._reports), wake_at, self._feed_wanted()
@@ -140,8 +142,8 @@ class Driver:
 
     @property
     def under_way(self) -> int:
-        """How many calls of clients wait for an answer, or for a process to end."""
-        return len(self._pending) + len(self._retries) + len(self._waiter_of)
+        """How many calls wait for a client's answer, for a process to end, or for an event."""
+        return len(self._pending) + len(self._retries) + len(self._waiter_of) + len(self._listening)
 
     # --- what comes in --------------------------------------------------------------------------------------------
 
@@ -153,6 +155,7 @@ class Driver:
             case Returned():
                 if self.router is not None:
                     token, outcome = message.token, message.outcome
+                    self._listening.returned(token)
                     if outcome is None:
                         self._do(self.router.handler_stopped(token, now), now)
                     else:
@@ -164,12 +167,14 @@ class Driver:
                 self._asked(message.ask, message.what, now)
             case Abandoned():
                 self._forget_waiter(message.ask)
+                self._listening.forget(message.ask)
             case Changed():
                 moved = message.cursor.work != self._cursor.work
                 self._cursor = message.cursor
                 if moved and self.router is not None:
                     self._do(self.router.hinted(now), now)
                 self._endings.stale = True
+                self._listening.hinted()
             case Drain():
                 if self.router is not None:
                     self._do(self.router.drain(message.grace, now), now)
@@ -178,7 +183,7 @@ class Driver:
             case _:
                 assert_never(message)
 
-    def _asked(self, ask: int, what: Submit | AwaitEnd | Act, now: Instant) -> None:
+    def _asked(self, ask: int, what: Submit | AwaitEnd | AwaitEvents | Act, now: Instant) -> None:
         if isinstance(what, Act):
             if self.router is not None:
                 self._do(self.router.asked(what.token, ask, what.request, now), now)
@@ -186,6 +191,8 @@ class Driver:
             self._loop.append(Reply(ask, Unavailable(f"more than {MAX_PENDING} calls are under way")))
         elif isinstance(what, Submit):
             self._submit(ask, what, now)
+        elif isinstance(what, AwaitEvents):
+            self._listening.add(ask, what, now)
         else:
             self._wait(ask, what, now)
 
@@ -214,6 +221,8 @@ class Driver:
             self._settle(pending, answer, now)
         elif call == self._endings.call:
             self._endings_read(answer, now)
+        elif self._listening.answered(call, answer, now):
+            pass
         elif self.router is not None:
             self._do(self.router.answered(call, answer, now), now)
 
@@ -223,6 +232,8 @@ class Driver:
             self._do(self.router.hinted(now), now)
         elif isinstance(reply, Completed | CancelAccepted):
             self._endings.stale = True
+        elif isinstance(reply, EventAppended):
+            self._listening.hinted()
 
     def _settle(self, pending: _Pending, answer: Answer, now: Instant) -> None:
         """Idempotent, so the same request again is right after either answer (S18)."""
@@ -262,7 +273,7 @@ class Driver:
         if what.timeout is not None:
             heappush(self._timers, (after(now, nanos(what.timeout)), ask, 2))
         if not self._endings.known and self._endings.call is None:
-            self._read_endings(_FAR)
+            self._read_endings(FAR)
         self._look(ask, what.process_id, now)
 
     def _look(self, ask: int, process_id: str, now: Instant) -> None:
@@ -333,7 +344,7 @@ class Driver:
             endings.known = endings.missed = False
         elif endings.call is None and (endings.stale or now >= endings.poll_at):
             endings.poll_at = after(now, self._poll)
-            self._read_endings(endings.seen if endings.known else _FAR)
+            self._read_endings(endings.seen if endings.known else FAR)
 
     def _awaited(self, at: Instant, key: int, kind: int) -> bool:
         return key in (self._pending, self._retries, self._waiter_of)[kind]
@@ -345,10 +356,12 @@ class Driver:
             times.append(router)
         if self._waiter_of and self._endings.call is None:
             times.append(self._endings.poll_at)
+        times += self._listening.wake_at()
         return min(times, default=None)
 
     def _feed_wanted(self) -> bool:
-        return bool(self._waiter_of) or (self.router is not None and self.router.stopped is None)
+        waited = bool(self._waiter_of) or len(self._listening) > 0
+        return waited or (self.router is not None and self.router.stopped is None)
 
     def _opened(self, router: Router, said: Opened, now: Instant) -> Iterable[object]:
         if said.fault is None:
@@ -369,7 +382,10 @@ class Driver:
                 case StartHandler():
                     self._openings.started(command.grant.fence.token)
                     self._loop.append(command)
-                case OpenSession() | StopHandler():
+                case StopHandler():
+                    self._listening.stop(command.token, command.reason)
+                    self._loop.append(command)
+                case OpenSession():
                     self._loop.append(command)
                 case AnswerAsk():
                     self._loop.append(Reply(command.ask, command.answer))
@@ -377,10 +393,6 @@ class Driver:
                     self._reports.append(command)
                 case _:
                     raise AssertionError(command)
-
-
-_FAR = (1 << 53) - 1
-"""A version that no store reaches: reading endings after it answers the latest version and nothing else."""
 
 
 def _running(answer: Answer) -> bool:

@@ -19,8 +19,8 @@ from attrs import define, field
 from tenure.claims import claimable, free_at, makes_work
 from tenure.instants import StoreTime
 from tenure.limits import Limits
-from tenure.model import listed
 from tenure.process import ClaimId, Effect, Event, Record, Work
+from tenure.reads import listed, told
 from tenure.registry import Decision
 from tenure.replies import CancelsRead, EndingsRead, FenceLogRead, FenceNote, Listed
 from tenure.requests import ClaimFilter, List
@@ -67,6 +67,8 @@ class MemoryTables:
     """By id, in the order of seq: a dict keeps it, since seq only grows and an update keeps the place."""
     order: list[tuple[int, str]] = field(factory=list[tuple[int, str]])
     ended: list[tuple[int, str]] = field(factory=list[tuple[int, str]])
+    told_of: dict[str, list[tuple[int, str]]] = field(factory=dict[str, list[tuple[int, str]]])
+    """What ended, by owner."""
     flagged: set[str] = field(factory=set[str])
     ready: dict[tuple[str, str], list[Waiting]] = field(factory=dict[tuple[str, str], list[Waiting]])
     """What nobody holds, by (kind, profile)."""
@@ -126,6 +128,7 @@ class MemoryTables:
             self.order.append((after.seq, name))
         if after.outcome is not None:
             self.ended.append((after.version, name))
+            self.told_of.setdefault(_owner(after), []).append((after.version, name))
             self.flagged.discard(name)
         else:
             if before is None or not _same_place(before, after):
@@ -144,6 +147,7 @@ class MemoryTables:
     def _put_back(self, name: str, before: Record | None, counters: tuple[int, int, int]) -> None:
         if self.ended and self.ended[-1] == (self.number, name):
             self.ended.pop()
+            self.told_of[_owner(self.records[name])].pop()
         self.number, self.work, self.latest = counters
         if before is None:
             del self.records[name]
@@ -275,6 +279,8 @@ class MemoryTables:
                 )
             for index in ("order", "ended"):
                 self._set(index, [entry for entry in getattr(self, index) if entry[1] not in gone])
+            left = {owner: [e for e in ended if e[1] not in gone] for owner, ended in self.told_of.items()}
+            self._set("told_of", {owner: ended for owner, ended in left.items() if ended})
         self._set("claims", {owner: note for owner, note in self.claims.items() if note.at >= cutoff})
         return len(gone)
 
@@ -290,6 +296,11 @@ class MemoryTables:
 
     def events(self, process_id: str, after: int, limit: int) -> Sequence[Event]:
         return self.logs.get(process_id, [])[after : after + limit]
+
+    def told(self, owner_scope: str, after: int, limit: int) -> Sequence[Event]:
+        ended = self.told_of.get(owner_scope, [])
+        first = bisect_right(ended, after, key=itemgetter(0))
+        return [event for _, name in ended[first : first + limit] if (event := told(self.records[name]))]
 
     def effects(self, process_id: str, after: str, limit: int) -> Sequence[Effect]:
         effects = self.journal.get(process_id, {})
@@ -307,6 +318,10 @@ class MemoryTables:
     def fence_log(self, limit: int) -> FenceLogRead:
         kept = self.notes[-self.limits.fence_log :] if self.limits.fence_log else []
         return FenceLogRead(tuple(reversed(kept[-limit:])), self.noted)
+
+
+def _owner(record: Record) -> str:
+    return record.registration.provenance.owner_scope
 
 
 def _same_place(before: Record, after: Record) -> bool:

@@ -14,7 +14,7 @@ from tenure.errors import StoreUnusable
 
 APPLICATION_ID = 0x746E7572
 """'tnur'."""
-VERSION = 1
+VERSION = 2
 
 TABLES = (
     """
@@ -55,6 +55,11 @@ TABLES = (
     "CREATE INDEX ended ON processes (version, changed_at) WHERE status IS NOT NULL",
     "CREATE INDEX cancels ON processes (claim_owner, seq) WHERE held = 1 AND cancel IS NOT NULL",
     "CREATE INDEX owned ON processes (owner_scope, seq) WHERE owner_scope <> ''",
+    # What the sessions are told of the ends of their processes.
+    """
+    CREATE INDEX told ON processes (owner_scope, version)
+      WHERE status IS NOT NULL AND owner_scope <> ''
+    """,
     """
     CREATE TABLE inputs (
       seq INTEGER PRIMARY KEY,

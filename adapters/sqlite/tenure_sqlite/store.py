@@ -31,6 +31,7 @@ from tenure.requests import (
     ReadEndings,
     ReadEvents,
     ReadFenceLog,
+    ReadOwnerEvents,
     RecordEffect,
     Register,
     Release,
@@ -52,7 +53,7 @@ FEED_POLL = 0.03
 CLOSE_PATIENCE = 1.0
 """Seconds that `close` waits for a call in another thread; then that thread closes its connection itself."""
 
-_READS = (Get, List, ReadEvents, ReadEffects, ReadEndings, ReadCancels, ReadFenceLog)
+_READS = (Get, List, ReadEvents, ReadOwnerEvents, ReadEffects, ReadEndings, ReadCancels, ReadFenceLog)
 _MAYBE_READS = frozenset((*_READS, ClaimNext))
 
 

@@ -306,6 +306,10 @@ class SqliteTables:
         record = self.record(process_id)
         return () if record is None else scans.events(self.link, record, after, limit)
 
+    def told(self, owner_scope: str, after: int, limit: int) -> Sequence[Event]:
+        self._write_rows()
+        return scans.told(self.link, owner_scope, after, limit)
+
     def effects(self, process_id: str, after: str, limit: int) -> Sequence[Effect]:
         self._write_rows()
         record = self.record(process_id)

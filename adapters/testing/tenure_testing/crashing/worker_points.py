@@ -14,7 +14,7 @@ from typing import assert_never
 
 from attrs import define, field, frozen
 
-from tenure.asks import Act, Ask, AwaitEnd, CallPlain, Submit
+from tenure.asks import Act, Ask, AwaitEnd, AwaitEvents, CallPlain, Submit
 from tenure.process import ENDED, Outcome
 from tenure.replies import Answer, EventsRead, Succeeded
 from tenure.requests import ReadEvents
@@ -113,6 +113,8 @@ def _ask(ask: Ask) -> str:
             return "a plain function"
         case AwaitEnd():
             return "the end of a process"
+        case AwaitEvents():
+            return "an event"
         case _:
             assert_never(ask)
 
