@@ -8,12 +8,15 @@ from typing import Any, Required, TypedDict, Unpack
 
 from attrs import field, frozen
 
-from tenure.contents import ContentStore
-from tenure.effects import EffectHost
+from tenure.asks import AskFunction
+from tenure.contents import Contents, ContentStore
+from tenure.effects import EffectHost, EffectScope
 from tenure.errors import InvalidValue
-from tenure.kinds import string
+from tenure.kinds import Converter, string
 from tenure.plugins import AnyPlugin, PluginFactory, PluginHost
-from tenure.sessions import Residency, SessionPolicy, SessionStoreFactory
+from tenure.runtime import Runtime
+from tenure.session import Session, open_session
+from tenure.sessions import Residency, SessionFence, SessionPolicy, SessionStoreFactory
 from tenure.stores import DurabilityTier, ProcessRegistry
 from tenure.tiers import Facets, tier_fault
 
@@ -115,3 +118,16 @@ class WorkerConfig:
     def tier_fault(self) -> str:
         """Why this configuration is not durable enough, in B6's words; empty where it is."""
         return tier_fault(self.facets)
+
+    async def session(
+        self, ask: AskFunction, convert: Converter, session_id: str, fence: SessionFence | None
+    ) -> Session:
+        """Open a session under this policy, and load of it what the residency says (B7). Raises as
+        `tenure.session.open_session` does."""
+        return await open_session(ask, self.sessions, session_id, self.policy, self.residency, fence, convert)
+
+    def rebuilt(self, ask: AskFunction, session: Session | None, effects: EffectScope) -> Runtime:
+        """What a process with that session and that scope for its effects runs in."""
+        attachments = Contents(ask, self.runtime.attachments, "attachment")
+        artifacts = Contents(ask, self.runtime.artifacts, "artifact")
+        return Runtime(session, attachments, artifacts, effects)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any, cast
 
@@ -72,7 +73,10 @@ def entered(nested: Nested, log: list[str], raising: BaseException | None = None
 
 
 def lived(log: list[str], *blocks: Seen) -> Nested:
-    plugins = [Plugin(block.name, {}, lifespan=lambda block=block: block) for block in blocks]
+    def opening(block: Seen) -> Callable[[], Seen]:
+        return lambda: block
+
+    plugins = [Plugin(block.name, {}, lifespan=opening(block)) for block in blocks]
     return PluginStack((*plugins, Plugin("bare", {}))).lifespan()
 
 

@@ -1,0 +1,273 @@
+"""`run_process`: one process, run directly by whoever calls it (B3-B8), as a coroutine over the injected `ask`.
+
+A worker does the same, under the attempt machine. Called directly, the checks are exceptions, the lease (if any) is the
+caller's, and nothing is written at the end: the caller completes the process with the outcome that is returned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from attrs import define, field, frozen
+
+from tenure.asks import Act, Ask, AskFunction, AwaitEvents, CallPlain
+from tenure.attempt_rules import NOBODYS_CANCEL
+from tenure.attempt_types import Permitted, StopReason
+from tenure.canonical import canonical, parsed
+from tenure.config import WorkerConfig
+from tenure.context import Context
+from tenure.effects import EffectScope, scope_of
+from tenure.errors import (
+    BlankProcessId,
+    InvalidValue,
+    LeaseLost,
+    LeaseRequired,
+    OwnerScopeMissing,
+    ProfileMismatch,
+    TierMismatch,
+    Unfit,
+)
+from tenure.fitness import Check, misfit
+from tenure.handlers import Run, failure_of
+from tenure.instants import Instant, StoreTime
+from tenure.kinds import Converter, string
+from tenure.limits import DEFAULT_LIMITS
+from tenure.plugins import PluginStack
+from tenure.process import Cancelled, ClaimId, External, Fence, Outcome, Record, Registration, Success
+from tenure.replies import Grant, Refused, Succeeded
+from tenure.requests import EmitEvent
+from tenure.runtime import Runtime
+from tenure.sessions import SessionFence
+from tenure.stores import DurabilityTier
+from tenure.values import changed
+
+FOREVER = Instant((1 << 63) - 1)
+"""Until when a run without a lease may act: nobody else can take what nobody holds."""
+
+ERRORS: dict[Check, type[Unfit]] = {
+    Check.ID: BlankProcessId,
+    Check.PROFILE: ProfileMismatch,
+    Check.TIERS: TierMismatch,
+    Check.OWNER: OwnerScopeMissing,
+}
+"""What `run_process` raises for each check of B5 that is not passed."""
+
+
+def _text(instance: object, attribute: Any, value: object) -> None:
+    string(value, f"{type(instance).__name__}.{attribute.name}")
+
+
+@frozen
+class ExecutionContext:
+    """What a run knows of its surroundings (B12). `wake`: the session that is told when the process ends; empty, it is
+    the owner scope. The handler sees it as `ctx.owner_scope`."""
+
+    wake: str = field(default="", validator=_text)
+
+
+@frozen
+class HeldLease:
+    """The lease that the caller got by Claim, as `Claimed` has it: the grant, and the registry's epoch."""
+
+    grant: Grant
+    epoch: int
+
+
+@define(eq=False)
+class Cancellation:
+    """Cancels one run cooperatively: the handler sees the stop reason `cancel`, and ends as cancelled if it stops for
+    it. May be called from any thread, before the run or during it; the first reason stays."""
+
+    _reason: str | None = field(default=None, init=False)
+    _told: list[Callable[[StopReason], None]] = field(factory=list[Callable[[StopReason], None]], init=False)
+
+    @property
+    def reason(self) -> str | None:
+        """None, or the reason of the first request, perhaps empty."""
+        return self._reason
+
+    def cancel(self, reason: str = "") -> None:
+        """Ask for it. Raises InvalidValue for a reason that is no string."""
+        string(reason, "the reason of a cancellation")
+        if self._reason is None:
+            self._reason = reason
+        for told in tuple(self._told):
+            told(StopReason.CANCEL)
+
+    def watch(self, told: Callable[[StopReason], None]) -> None:
+        """Call `told` once it is asked for, or at once where it was."""
+        self._told.append(told)  # before looking: whoever cancels meanwhile either is seen here, or sees this
+        if self._reason is not None:
+            told(StopReason.CANCEL)
+
+
+def as_it_is(ctx: Context) -> object:
+    """What a plain handler gets where the caller has nothing better: the context itself."""
+    return ctx
+
+
+async def run_process(
+    config: WorkerConfig,
+    registration: Registration,
+    *,
+    ask: AskFunction,
+    convert: Converter,
+    execution: ExecutionContext = ExecutionContext(),
+    cancellation: Cancellation | None = None,
+    effects: EffectScope | None = None,
+    lease: HeldLease | None = None,
+    plugins: PluginStack | None = None,
+    limit: int = DEFAULT_LIMITS.payload,
+    for_plain: Callable[[Context], object] = as_it_is,
+) -> Outcome:
+    """Run the process here and return its outcome, which the caller writes, under its lease.
+
+    `effects`: a scope of the caller's own (B4). `lease`: what the caller got by Claim; without one nothing is fenced,
+    so the configured effect host must be inline and the handler may emit nothing. `plugins`: an opened stack, whose
+    lifespan is the caller's; without one the configured plugins are opened, started and shut down around the run.
+    `limit` in bytes of one JSON text; `for_plain` is what a plain handler gets of its context, in its thread.
+
+    Raises, in this order: InvalidValue for arguments that do not fit; EffectHostFailed (B3); BlankProcessId,
+    ProfileMismatch, TierMismatch, OwnerScopeMissing (B5, B6); LeaseRequired; PluginFailed, UnknownKind; what
+    `tenure.session.open_session` raises, and ServicesFailed (B7); LeaseLost, from a handler that lost its lease. All
+    else that the handler does is an outcome (B8).
+    """
+    _check(config, registration, lease)
+    scope = effects
+    if scope is None:
+        scope = await ask(CallPlain(scope_of, (config.runtime.effects, registration.id)))
+    profile, source = config.runtime.host_profile_id, registration.input
+    found = misfit(registration, profile, config.tier_fault, (registration.kind,))
+    if found is not None and isinstance(source, External) and found.check is Check.EXTERNAL:
+        return Success(canonical({"metadata": parsed(source.metadata)}))
+    if found is not None:
+        raise ERRORS[found.check](registration.id, found.message)
+    if lease is None and config.runtime.effects.tier is DurabilityTier.DURABLE:
+        raise LeaseRequired(registration.id, "its effects cannot be kept by an effect host that is durable")
+    run = _Direct(
+        config, registration, scope, lease, cancellation or Cancellation(), ask, convert, limit, for_plain
+    )
+    if plugins is not None:
+        return await run.within(plugins, execution)
+    opened = config.plugins.open()
+    async with opened.lifespan():
+        return await run.within(opened, execution)
+
+
+def _check(config: object, registration: object, lease: HeldLease | None) -> None:
+    if not isinstance(config, WorkerConfig):
+        raise InvalidValue(f"run_process takes a WorkerConfig; it got {config!r}")
+    if not isinstance(registration, Registration):
+        raise InvalidValue(f"run_process takes a Registration; it got {registration!r}")
+    if lease is not None and lease.grant.record.registration != registration:
+        raise InvalidValue(
+            f"the lease is for process {lease.grant.record.id!r} as it is registered, "
+            f"not for the registration of {registration.id!r} that is to be run"
+        )
+
+
+@define(eq=False)
+class _Direct:
+    """One run, after its checks."""
+
+    config: WorkerConfig
+    registration: Registration
+    scope: EffectScope
+    lease: HeldLease | None
+    cancellation: Cancellation
+    injected: AskFunction
+    convert: Converter
+    limit: int
+    for_plain: Callable[[Context], object]
+    lost: bool = field(default=False, init=False)
+
+    async def within(self, plugins: PluginStack, execution: ExecutionContext) -> Outcome:
+        """Rebuild the session's runtime (B7) and run the handler in it (B8)."""
+        kind = plugins.kind(self.registration.kind)
+        held = self.lease or _unleased(self.registration)
+        flagged = held.grant.record.cancel
+        if flagged is not None:
+            self.cancellation.cancel(flagged)
+        if self.cancellation.reason is not None:  # neither a session nor a start (CONTRACT §4)
+            return Cancelled(self.cancellation.reason)
+        runtime = await self._rebuilt(held)
+        seen = _woken(held.grant, execution.wake)
+        ctx = Context(self.ask, seen, held.epoch, self.convert, self.limit, runtime, shapes=kind.shapes)
+        self.cancellation.watch(ctx.told_to_stop)
+        run = Run(kind, held.grant, self.convert, self.limit)
+        started = False
+        try:
+            async with plugins.services(runtime, self.registration.id, self._owner):
+                started = True
+                outcome = await self._handled(run, ctx)
+        except Exception as raised:
+            if not started:
+                raise
+            outcome = failure_of(raised)  # of services that could not be shut down
+        return outcome if outcome is not None else self._stopped()
+
+    async def _rebuilt(self, held: HeldLease) -> Runtime:
+        config, token = self.config, held.grant.fence.token
+        fence = (
+            SessionFence(config.registry_name, self.registration.id, held.epoch, token)
+            if self.lease
+            else None
+        )
+        session = await config.session(self.ask, self.convert, self._owner, fence)
+        return config.rebuilt(self.ask, session, self.scope)
+
+    async def _handled(self, run: Run, ctx: Context) -> Outcome | None:
+        if ctx.stop_reason is not None:  # cancelled while its session was being opened
+            return None
+        if run.kind.plain:
+            outcome: Outcome | None = await self.ask(CallPlain(run.blocking, (self.for_plain(ctx),)))
+            return outcome
+        return await run.awaited(ctx)
+
+    def _stopped(self) -> Outcome:
+        """How a run ends whose handler has no outcome of its own (CONTRACT §7). Raises LeaseLost."""
+        if self.lost:
+            raise LeaseLost(self.registration.id)
+        if self.cancellation.reason is not None:
+            return Cancelled(self.cancellation.reason)
+        return NOBODYS_CANCEL
+
+    async def ask(self, ask: Ask) -> Any:
+        """What the handler asks. Raises LeaseRequired for what has to be fenced, where there is no lease."""
+        if self.lease is None:
+            match ask:
+                case Act(request=None):
+                    return Permitted(FOREVER)
+                case Act(request=EmitEvent()):
+                    raise LeaseRequired(self.registration.id, "it may emit no events")
+                case Act():
+                    raise LeaseRequired(self.registration.id, "its effects cannot be recorded")
+                case AwaitEvents():
+                    raise LeaseRequired(self.registration.id, "it has no events to wait for")
+                case _:
+                    pass
+        reply = await self.injected(ask)
+        if isinstance(ask, Act) and not isinstance(reply, Permitted | Succeeded | Refused):
+            self.lost = True
+        return reply
+
+    @property
+    def _owner(self) -> str:
+        return self.registration.provenance.owner_scope
+
+
+def _unleased(registration: Registration) -> HeldLease:
+    """What stands for the lease of a run that has none: no store ever grants the token 0."""
+    record = Record(registration, 0, 0, StoreTime(0), StoreTime(0), claims=1)
+    return HeldLease(Grant(Fence(registration.id, ClaimId("", 0), 0), record), 0)
+
+
+def _woken(grant: Grant, wake: str) -> Grant:
+    """The grant as the handler sees it: whoever is woken when the process ends stands for its owner (B12)."""
+    if not wake:
+        return grant
+    registration = grant.record.registration
+    provenance = changed(registration.provenance, owner_scope=wake)
+    record = changed(grant.record, registration=changed(registration, provenance=provenance))
+    return changed(grant, record=record)
