@@ -27,7 +27,7 @@ Check: TypeAlias = Callable[[World], None]
 CHECKS: tuple[Check, ...] = (*CLAIM_CHECKS, *FENCE_CHECKS, *CLIENT_CHECKS, *READ_CHECKS, *FEED_CHECKS)
 
 
-def name_of(check: Check) -> str:
+def name_of(check: Callable[..., object]) -> str:
     """The check's name in words."""
     return getattr(check, "__name__", repr(check)).replace("_", " ")
 
