@@ -24,7 +24,7 @@ from tenure.errors import (
     UndeclaredEvent,
     WaitTimeout,
 )
-from tenure.events import Following
+from tenure.events import Following, told_event
 from tenure.process import (
     Cancelled,
     Event,
@@ -44,6 +44,7 @@ from tenure.replies import (
     EventsRead,
     Got,
     Listed,
+    OwnerEventsRead,
     Reason,
     Refused,
     Registered,
@@ -186,14 +187,15 @@ class Client:
         process has ended, and until that is pruned.
         """
         if owner is None:
-            request: ReadEvents | ReadOwnerEvents = ReadEvents(_id(process_id), after, limit)
-        elif process_id is None:
-            request = ReadOwnerEvents(_owner(owner), after, limit)
-        else:
+            return (
+                await self._submit(ReadEvents(_id(process_id), after, limit), process_id or "", EventsRead)
+            ).events
+        if process_id is not None:
             raise InvalidValue(
                 f"events of process {process_id!r} and of owner {owner!r} at once: ask for either of them"
             )
-        return (await self._submit(request, process_id or "", EventsRead)).events
+        read = await self._submit(ReadOwnerEvents(_owner(owner), after, limit), "", OwnerEventsRead)
+        return tuple(map(told_event, read.events))
 
     def follow(self, process_id: str, *, after: int = 0) -> AsyncIterator[Event]:
         """The process's events in order, after the one numbered `after`: those that are there, and then each as it

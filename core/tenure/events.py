@@ -11,9 +11,10 @@ from attrs import define, field, has
 
 from tenure.asks import AskFunction, AwaitEvents, Heard
 from tenure.attempt_types import StopReason
+from tenure.canonical import canonical
 from tenure.errors import HandlerStopped, InvalidValue, LeaseLost, StoreUnavailable, WaitTimeout
-from tenure.process import Event
-from tenure.replies import EventsRead, Refused, Unavailable
+from tenure.process import ENDED, Event
+from tenure.replies import EventsRead, ProcessEnded, Refused, Unavailable
 
 EventTypes = Sequence[str] | Mapping[str, type | None]
 """How a kind declares what it emits: names, or names with the attrs class or dataclass that each payload has to fit,
@@ -45,6 +46,12 @@ def heard(ask: AwaitEvents, after: int, read: EventsRead) -> Heard:
     """What a page of the log, read after that number, holds for whoever asked."""
     wanted = tuple(event for event in read.events if ask.type in ("", event.type))
     return Heard(wanted, read.events[-1].seq if read.events else after, read.ended)
+
+
+def told_event(told: ProcessEnded) -> Event:
+    """An entry of a session's log as an event, numbered by the version of the ending."""
+    payload = canonical({"process_id": told.process_id, "status": told.status})
+    return Event(told.process_id, told.version, ENDED, payload, "r:ended", told.token, told.at)
 
 
 @define(eq=False)

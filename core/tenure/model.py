@@ -32,6 +32,8 @@ from tenure.replies import (
     Got,
     Grant,
     Listed,
+    OwnerEventsRead,
+    ProcessEnded,
     Pruned,
     Reason,
     Refused,
@@ -125,8 +127,8 @@ class Tables(Protocol):
         """Stored events; the terminal one is not stored."""
 
     @abstractmethod
-    def told(self, owner_scope: str, after: int, limit: int) -> Sequence[Event]:
-        """`tenure.process.ending_told` of what that session owns and what ended after that version, in the order of
+    def told(self, owner_scope: str, after: int, limit: int) -> Sequence[ProcessEnded]:
+        """What that session is told: `tenure.reads.told` of its rows that ended after that version, in the order of
         versions."""
 
     @abstractmethod
@@ -179,7 +181,7 @@ def execute(tables: Tables, request: Request, clock: StoreTime) -> Answer:
         case ReadOwnerEvents():
             refused = bad_name(request.owner_scope, tables.limits)
             return refused or Succeeded(
-                EventsRead(tuple(tables.told(request.owner_scope, request.after, request.limit)), False)
+                OwnerEventsRead(tuple(tables.told(request.owner_scope, request.after, request.limit)))
             )
         case ReadEffects():
             effects = tuple(tables.effects(request.process_id, request.after, request.limit))
@@ -376,9 +378,11 @@ class _Draft:
     def events(self, process_id: str, after: int, limit: int) -> Sequence[Event]:
         return [e for e in self.state.events if e.process_id == process_id and e.seq > after][:limit]
 
-    def told(self, owner_scope: str, after: int, limit: int) -> Sequence[Event]:
+    def told(self, owner_scope: str, after: int, limit: int) -> Sequence[ProcessEnded]:
         owned = (r for r in self.state.records if r.registration.provenance.owner_scope == owner_scope)
-        return sorted((e for e in map(told, owned) if e and e.seq > after), key=lambda e: e.seq)[:limit]
+        return sorted((e for e in map(told, owned) if e and e.version > after), key=lambda e: e.version)[
+            :limit
+        ]
 
     def effects(self, process_id: str, after: str, limit: int) -> Sequence[Effect]:
         found = [e for e in self.state.effects if e.process_id == process_id and e.key > after]

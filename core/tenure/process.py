@@ -221,13 +221,6 @@ class Effect:
     version: int = field(default=0)
 
 
-def ending_told(process_id: str, status: str, version: int, token: int, at: StoreTime) -> Event:
-    """What the session that owns the process is told of its end (B12): an entry of the session's log, numbered by the
-    version of the ending. No store writes it: it is read off the row, and goes with it when that is pruned."""
-    payload = canonical({"process_id": process_id, "status": status})
-    return Event(process_id, version, ENDED, payload, "r:ended", token, at)
-
-
 def terminal_event(record: Record) -> Event | None:
     """The last event of a process that ended; it is kept inside the record and numbered like any other."""
     if record.outcome is None:

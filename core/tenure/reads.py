@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from tenure.instants import StoreTime
-from tenure.process import Event, Record, ending_told, status_of
+from tenure.process import Record, status_of
+from tenure.replies import ProcessEnded
 from tenure.requests import List, Phase
 
 
@@ -14,11 +15,12 @@ def phase_of(record: Record, clock: StoreTime) -> Phase:
     return Phase.RUNNING if record.live(record.now(clock)) else Phase.PENDING
 
 
-def told(record: Record) -> Event | None:
+def told(record: Record) -> ProcessEnded | None:
     """What the session that owns the process is told of its end, if it has ended."""
     if record.outcome is None:
         return None
-    return ending_told(record.id, status_of(record.outcome), record.version, record.token, record.changed_at)
+    status = status_of(record.outcome)
+    return ProcessEnded(record.id, status, record.version, record.token, record.changed_at)
 
 
 def listed(record: Record, request: List, clock: StoreTime) -> bool:

@@ -108,10 +108,27 @@ class Listed:
 
 @frozen
 class EventsRead:
-    """Events in order; `ended` says that the last of them is the process's last for good; an owner's log never ends."""
+    """Events in order; `ended` says that the last of them is the process's last for good."""
 
     events: tuple[Event, ...]
     ended: bool
+
+
+@frozen
+class ProcessEnded:
+    """An entry of a session's log: one of its processes ended (B12). No store writes it: it is read off the row, and
+    goes with it when that is pruned. `version` is that of the ending, `status` as in `outcome_json`."""
+
+    process_id: str
+    status: str
+    version: int
+    token: int
+    at: StoreTime
+
+
+@frozen
+class OwnerEventsRead:
+    events: tuple[ProcessEnded, ...]
 
 
 @frozen
@@ -168,6 +185,7 @@ Reply: TypeAlias = (
     | Got
     | Listed
     | EventsRead
+    | OwnerEventsRead
     | EffectsRead
     | EndingsRead
     | CancelsRead

@@ -22,7 +22,7 @@ from tenure.limits import Limits
 from tenure.process import ClaimId, Effect, Event, Record, Work
 from tenure.reads import listed, told
 from tenure.registry import Decision
-from tenure.replies import CancelsRead, EndingsRead, FenceLogRead, FenceNote, Listed
+from tenure.replies import CancelsRead, EndingsRead, FenceLogRead, FenceNote, Listed, ProcessEnded
 from tenure.requests import ClaimFilter, List
 
 
@@ -297,10 +297,10 @@ class MemoryTables:
     def events(self, process_id: str, after: int, limit: int) -> Sequence[Event]:
         return self.logs.get(process_id, [])[after : after + limit]
 
-    def told(self, owner_scope: str, after: int, limit: int) -> Sequence[Event]:
+    def told(self, owner_scope: str, after: int, limit: int) -> Sequence[ProcessEnded]:
         ended = self.told_of.get(owner_scope, [])
         first = bisect_right(ended, after, key=itemgetter(0))
-        return [event for _, name in ended[first : first + limit] if (event := told(self.records[name]))]
+        return [entry for _, name in ended[first : first + limit] if (entry := told(self.records[name]))]
 
     def effects(self, process_id: str, after: str, limit: int) -> Sequence[Effect]:
         effects = self.journal.get(process_id, {})

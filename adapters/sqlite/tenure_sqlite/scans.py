@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from contextlib import closing
 
 from tenure.instants import StoreTime
-from tenure.process import Effect, Event, Record, ending_told
+from tenure.process import Effect, Event, Record
 from tenure.reads import listed
-from tenure.replies import CancelsRead, EndingsRead, FenceLogRead, FenceNote, Listed
+from tenure.replies import CancelsRead, EndingsRead, FenceLogRead, FenceNote, Listed, ProcessEnded
 from tenure.requests import List, Phase
 from tenure_sqlite import rows
 
@@ -53,12 +53,12 @@ def events(link: sqlite3.Connection, record: Record, after: int, limit: int) -> 
     return [rows.event_from(record.id, row) for row in link.execute(query, (record.seq, after, limit))]
 
 
-def told(link: sqlite3.Connection, owner_scope: str, after: int, limit: int) -> Sequence[Event]:
+def told(link: sqlite3.Connection, owner_scope: str, after: int, limit: int) -> Sequence[ProcessEnded]:
     query = """
         SELECT id, status, version, token, changed_at FROM processes INDEXED BY told
         WHERE status IS NOT NULL AND owner_scope = ? AND owner_scope <> '' AND version > ? ORDER BY version LIMIT ?
     """
-    return [ending_told(*row) for row in link.execute(query, (owner_scope, after, limit))]
+    return [ProcessEnded(*row) for row in link.execute(query, (owner_scope, after, limit))]
 
 
 def effects(link: sqlite3.Connection, record: Record, after: str, limit: int) -> Sequence[Effect]:

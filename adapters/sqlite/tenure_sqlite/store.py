@@ -299,7 +299,7 @@ def _named(batch: Sequence[Request]) -> list[str]:
                 names[request.fence.process_id] = None
             case Register():
                 names[request.registration.id] = None
-            case Get() | RequestCancel() | AppendEvent() | CompleteExternal():
+            case Get() | ReadEvents() | RequestCancel() | AppendEvent() | CompleteExternal():
                 names[request.process_id] = None
             case _:
                 pass

@@ -18,7 +18,7 @@ from tenure.instants import StoreTime
 from tenure.limits import Limits
 from tenure.process import ClaimId, Effect, Event, Record
 from tenure.registry import Decision
-from tenure.replies import CancelsRead, EndingsRead, FenceLogRead, FenceNote, Listed
+from tenure.replies import CancelsRead, EndingsRead, FenceLogRead, FenceNote, Listed, ProcessEnded
 from tenure.requests import ClaimFilter, List
 from tenure_sqlite import rows, scans
 from tenure_sqlite.known import KnownRows
@@ -302,11 +302,15 @@ class SqliteTables:
         return scans.page(self.link, request, clock)
 
     def events(self, process_id: str, after: int, limit: int) -> Sequence[Event]:
-        self._write_rows()
         record = self.record(process_id)
-        return () if record is None else scans.events(self.link, record, after, limit)
+        if (
+            record is None or after >= record.events
+        ):  # which is what those who wait for an event ask most of the time
+            return ()
+        self._write_rows()
+        return scans.events(self.link, record, after, limit)
 
-    def told(self, owner_scope: str, after: int, limit: int) -> Sequence[Event]:
+    def told(self, owner_scope: str, after: int, limit: int) -> Sequence[ProcessEnded]:
         self._write_rows()
         return scans.told(self.link, owner_scope, after, limit)
 
