@@ -127,9 +127,8 @@ class Tables(Protocol):
         """Stored events; the terminal one is not stored."""
 
     @abstractmethod
-    def told(self, owner_scope: str, after: int, limit: int) -> Sequence[ProcessEnded]:
-        """What that session is told: `tenure.reads.told` of its rows that ended after that version, in the order of
-        versions."""
+    def told(self, request: ReadOwnerEvents) -> Sequence[ProcessEnded]:
+        """The page, in the order of versions; `tenure.reads.told` makes each entry."""
 
     @abstractmethod
     def effects(self, process_id: str, after: str, limit: int) -> Sequence[Effect]:
@@ -180,9 +179,7 @@ def execute(tables: Tables, request: Request, clock: StoreTime) -> Answer:
             return _read_events(tables, request)
         case ReadOwnerEvents():
             refused = bad_name(request.owner_scope, tables.limits)
-            return refused or Succeeded(
-                OwnerEventsRead(tuple(tables.told(request.owner_scope, request.after, request.limit)))
-            )
+            return refused or Succeeded(OwnerEventsRead(tuple(tables.told(request))))
         case ReadEffects():
             effects = tuple(tables.effects(request.process_id, request.after, request.limit))
             following = effects[-1].key if len(effects) == request.limit else None
@@ -378,11 +375,11 @@ class _Draft:
     def events(self, process_id: str, after: int, limit: int) -> Sequence[Event]:
         return [e for e in self.state.events if e.process_id == process_id and e.seq > after][:limit]
 
-    def told(self, owner_scope: str, after: int, limit: int) -> Sequence[ProcessEnded]:
-        owned = (r for r in self.state.records if r.registration.provenance.owner_scope == owner_scope)
-        return sorted((e for e in map(told, owned) if e and e.version > after), key=lambda e: e.version)[
-            :limit
-        ]
+    def told(self, request: ReadOwnerEvents) -> Sequence[ProcessEnded]:
+        scope, after = request.owner_scope, request.after
+        owned = (r for r in self.state.records if r.registration.provenance.owner_scope == scope)
+        found = sorted((e for e in map(told, owned) if e and e.version > after), key=lambda e: e.version)
+        return found[: request.limit]
 
     def effects(self, process_id: str, after: str, limit: int) -> Sequence[Effect]:
         found = [e for e in self.state.effects if e.process_id == process_id and e.key > after]

@@ -23,7 +23,7 @@ from tenure.process import ClaimId, Effect, Event, Record, Work
 from tenure.reads import listed, told
 from tenure.registry import Decision
 from tenure.replies import CancelsRead, EndingsRead, FenceLogRead, FenceNote, Listed, ProcessEnded
-from tenure.requests import ClaimFilter, List
+from tenure.requests import ClaimFilter, List, ReadOwnerEvents
 
 
 class Waiting(NamedTuple):
@@ -297,10 +297,11 @@ class MemoryTables:
     def events(self, process_id: str, after: int, limit: int) -> Sequence[Event]:
         return self.logs.get(process_id, [])[after : after + limit]
 
-    def told(self, owner_scope: str, after: int, limit: int) -> Sequence[ProcessEnded]:
-        ended = self.told_of.get(owner_scope, [])
-        first = bisect_right(ended, after, key=itemgetter(0))
-        return [entry for _, name in ended[first : first + limit] if (entry := told(self.records[name]))]
+    def told(self, request: ReadOwnerEvents) -> Sequence[ProcessEnded]:
+        ended = self.told_of.get(request.owner_scope, [])
+        first = bisect_right(ended, request.after, key=itemgetter(0))
+        page = ended[first : first + request.limit]
+        return [entry for _, name in page if (entry := told(self.records[name]))]
 
     def effects(self, process_id: str, after: str, limit: int) -> Sequence[Effect]:
         effects = self.journal.get(process_id, {})

@@ -10,7 +10,7 @@ from tenure.instants import StoreTime
 from tenure.process import Effect, Event, Record
 from tenure.reads import listed
 from tenure.replies import CancelsRead, EndingsRead, FenceLogRead, FenceNote, Listed, ProcessEnded
-from tenure.requests import List, Phase
+from tenure.requests import List, Phase, ReadOwnerEvents
 from tenure_sqlite import rows
 
 # Walked by seq, and never by an index that would have its matches sorted first: a page reads as far as it needs.
@@ -53,12 +53,13 @@ def events(link: sqlite3.Connection, record: Record, after: int, limit: int) -> 
     return [rows.event_from(record.id, row) for row in link.execute(query, (record.seq, after, limit))]
 
 
-def told(link: sqlite3.Connection, owner_scope: str, after: int, limit: int) -> Sequence[ProcessEnded]:
+def told(link: sqlite3.Connection, request: ReadOwnerEvents) -> Sequence[ProcessEnded]:
     query = """
         SELECT id, status, version, token, changed_at FROM processes INDEXED BY told
         WHERE status IS NOT NULL AND owner_scope = ? AND owner_scope <> '' AND version > ? ORDER BY version LIMIT ?
     """
-    return [ProcessEnded(*row) for row in link.execute(query, (owner_scope, after, limit))]
+    values = (request.owner_scope, request.after, request.limit)
+    return [ProcessEnded(*row) for row in link.execute(query, values)]
 
 
 def effects(link: sqlite3.Connection, record: Record, after: str, limit: int) -> Sequence[Effect]:

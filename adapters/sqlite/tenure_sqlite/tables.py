@@ -19,7 +19,7 @@ from tenure.limits import Limits
 from tenure.process import ClaimId, Effect, Event, Record
 from tenure.registry import Decision
 from tenure.replies import CancelsRead, EndingsRead, FenceLogRead, FenceNote, Listed, ProcessEnded
-from tenure.requests import ClaimFilter, List
+from tenure.requests import ClaimFilter, List, ReadOwnerEvents
 from tenure_sqlite import rows, scans
 from tenure_sqlite.known import KnownRows
 
@@ -310,9 +310,9 @@ class SqliteTables:
         self._write_rows()
         return scans.events(self.link, record, after, limit)
 
-    def told(self, owner_scope: str, after: int, limit: int) -> Sequence[ProcessEnded]:
+    def told(self, request: ReadOwnerEvents) -> Sequence[ProcessEnded]:
         self._write_rows()
-        return scans.told(self.link, owner_scope, after, limit)
+        return scans.told(self.link, request)
 
     def effects(self, process_id: str, after: str, limit: int) -> Sequence[Effect]:
         self._write_rows()
