@@ -94,8 +94,10 @@ def failure_of(raised: BaseException) -> Failure:
 
     Of an effect that failed, the class and code are those of what its function raised; the message names the effect.
     """
-    name = raised.effect_class if isinstance(raised, EffectFailed) else type(raised).__name__
-    name = _clean(name, CODE_LIMIT)
+    if isinstance(raised, EffectFailed):
+        said = f"effect {raised.key!r}: {raised.effect_message}"
+        return Failure(raised.effect_class, raised.code, _clean(said, MESSAGE_LIMIT))
+    name = _clean(type(raised).__name__, CODE_LIMIT)
     return Failure(name, _code_of(raised) or "raised", _words(raised))
 
 

@@ -260,7 +260,7 @@ def test_effects_are_recorded_once(host: Host) -> None:
         assert type(job) is Job
         with pytest.raises(tenure.EffectKeyReused):
             await ctx.effect("loud", plainly, "word")
-        with pytest.raises(ZeroDivisionError):
+        with pytest.raises(tenure.EffectFailed, match=r"failed: ZeroDivisionError \(raised\): integer"):
             await ctx.effect("raises", lambda: 1 // 0)
         with pytest.raises(tenure.NotJson, match="effect 'set'"):
             await ctx.effect("set", lambda: {1})

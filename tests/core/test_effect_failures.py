@@ -22,7 +22,7 @@ from tenure.errors import (
     RequestRefused,
     WorkerClosed,
 )
-from tenure.handlers import CODE_LIMIT, MESSAGE_LIMIT
+from tenure.handlers import CODE_LIMIT, MESSAGE_LIMIT, failure_of
 from tenure.limits import Limits
 from tenure.process import Failure
 from tenure.requests import RecordEffect
@@ -126,8 +126,13 @@ def test_a_handler_that_lets_it_pass_ends_with_the_class_and_code_of_what_was_ra
 
     kind = App().process("job")(handler)
     driven(world.client().start(kind, id="p"))
-    said = f"effect 'pay' of process 'p' failed: {name} ({code}): {message}"
-    assert world.attempt(kind) == Failure(name, code, said)
+    assert world.attempt(kind) == Failure(name, code, f"effect 'pay': {message}")
+
+
+def test_its_message_is_cut_as_any_is() -> None:
+    failed = EffectFailed("p", "pay", "OSError", "raised", "m" * MESSAGE_LIMIT)
+    cut = "effect 'pay': " + "m" * (MESSAGE_LIMIT - len("effect 'pay': "))
+    assert failure_of(failed) == Failure("OSError", "raised", cut)
 
 
 def test_an_effect_within_an_effect_fails_as_the_inner_one() -> None:
@@ -140,6 +145,7 @@ def test_an_effect_within_an_effect_fails_as_the_inner_one() -> None:
     with pytest.raises(EffectFailed) as failed:
         effect(ctx, "outer", outer)
     assert (failed.value.key, failed.value.effect_class, failed.value.code) == ("outer", "Declined", "stolen")
+    assert failed.value.effect_message == "effect 'inner': the card was declined (stolen)"
     assert sorted(journal(world)) == ["inner", "outer"]
 
 

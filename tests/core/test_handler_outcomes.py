@@ -287,6 +287,26 @@ def test_a_result_that_the_converter_fails_at_is_a_failure() -> None:
         )
 
 
+def test_a_result_that_is_not_of_the_promised_type_is_a_failure_that_says_so() -> None:
+    wrong: Any = Job("x", 1)
+
+    async def later(ctx: Any) -> Done:
+        done: Done = wrong
+        return done
+
+    def now(ctx: Any) -> Done:
+        done: Done = wrong
+        return done
+
+    for handler in (later, now):
+        failure = failure_in(handler)
+        assert (failure.failure_class, failure.code) == ("InvalidResult", "invalid_result")
+        assert failure.message.startswith(
+            "what the handler of kind 'job' returned: the value does not fit Done: "
+        )
+        assert "'size'" in failure.message
+
+
 def test_a_plain_function_is_called_for_a_handler() -> None:
     """What it raises is raised; but StopIteration means something else to futures and coroutines."""
     assert CallPlain(divmod, (7, 2)).called() == (3, 1)
