@@ -65,13 +65,19 @@ class Run:
     def _outcome(self, value: Any) -> Outcome:
         what = f"what the handler of kind {self.kind.name!r} returned"
         try:
-            return Success(canonical(self.convert.unstructure(value), what, self.limit))
+            plain = self.convert.unstructure(value)
+            result = canonical(plain, what, self.limit)
         except TooLarge as large:
             return Failure("TooLarge", "result_too_large", _words(large))
         except NotJson as bad:
             return Failure("NotJson", "result_not_json", _words(bad))
         except Exception as bad:
             return Failure("NotJson", "result_not_json", f"{what} could not be converted: {_words(bad)}")
+        try:  # whoever waits for it is promised that type
+            self.convert.structure(plain, self.kind.result_type)
+        except Exception as mismatch:
+            return Failure("InvalidResult", "invalid_result", f"{what}: {_words(mismatch)}")
+        return Success(result)
 
 
 class _BadPayload(Exception):
