@@ -265,7 +265,7 @@ class DataBox(Generic[T]):
 
 class ModelBox(BaseModel, Generic[T]):
     inside: T
-    more: list[T] = Field(default_factory=list[T])
+    more: list[T] = []
 
 
 BOXES: list[Any] = [Box, DataBox, ModelBox]
@@ -274,7 +274,7 @@ BOXES: list[Any] = [Box, DataBox, ModelBox]
 @pytest.mark.parametrize("box", BOXES)
 def test_generic_types_check_what_they_are_of(box: Any) -> None:
     assert back(box(inside=1, more=[2]), box[int]) == box(inside=1, more=[2])
-    assert back(box(inside=AttrsPart(1) if box is not ModelBox else 1), box) is not None
+    assert back(box(inside=AttrsPart(1) if box in BOXES[:2] else 1), box) is not None
     assert " @ $.inside" in misfit({"inside": "x"}, box[int])
     assert "more" in misfit({"inside": 1, "more": ["x"]}, box[int])
 
