@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar, overload
 
 from attrs import frozen
@@ -10,16 +10,24 @@ from attrs import frozen
 from tenure.app import Converter, string
 from tenure.asks import AskFunction
 from tenure.attempt_types import StopReason
-from tenure.canonical import canonical
+from tenure.canonical import canonical, parsed
 from tenure.contents import Contents
-from tenure.effects import IN_THE_REGISTRY, Effects, EffectScope
-from tenure.errors import HandlerStopped
+from tenure.effects import IN_THE_REGISTRY, Effects
+from tenure.errors import EventMismatch, FacetMissing, HandlerStopped, InvalidValue
+from tenure.events import NO_SHAPES, Hearing
 from tenure.instants import Instant
+from tenure.process import Event
 from tenure.replies import Grant
 from tenure.requests import EmitEvent
-from tenure.under_lease import act, permitted
+from tenure.runtime import Runtime
+from tenure.session import Session
+from tenure.timings import patience
+from tenure.under_lease import act, leave, permitted
 
 T = TypeVar("T")
+
+BARE = Runtime(None, None, None, IN_THE_REGISTRY)
+"""Around a process of a registry alone: no session, no contents."""
 
 
 @frozen(order=True)
@@ -44,14 +52,22 @@ class Context:
         epoch: int,
         convert: Converter,
         limit: int,
-        effects: EffectScope = IN_THE_REGISTRY,
-        attachments: Contents | None = None,
+        runtime: Runtime = BARE,
+        opens: Callable[[], Awaitable[Session]] | None = None,
+        shapes: Mapping[str, type] = NO_SHAPES,
     ) -> None:
+        """`runtime`: what was rebuilt around the process. `opens`: opens its session at the first use, where it was
+        not opened before. `shapes`: of the events that its kind declares."""
         self._ask, self._grant, self._convert, self._limit = ask, grant, convert, limit
-        self._effects = Effects(ask, grant, epoch, convert, limit, effects, attachments, self.checkpoint)
+        self._runtime, self._opens, self._session = runtime, opens, runtime.session
+        self._effects = Effects(
+            ask, grant, epoch, convert, limit, runtime.effects, runtime.attachments, self.checkpoint
+        )
         self._fencing_token = FencingToken(epoch, grant.fence.token)
         self._stop_reason: StopReason | None = None
         self._emitted = 0
+        self._shapes = shapes
+        self._hearing = Hearing(ask, grant.record.id, grant.fence.token)
 
     @property
     def id(self) -> str:
@@ -67,6 +83,29 @@ class Context:
     def owner_scope(self) -> str:
         """The session that owns the process, and that is told when it ends (B12)."""
         return self._grant.record.registration.provenance.owner_scope
+
+    async def session(self) -> Session:
+        """The session of the owner scope, open under this attempt's lease (CONTRACT §8). That of a process which was
+        started without an owner is opened by the first call, every other before the handler starts (B7).
+
+        Raises FacetMissing where the deployment has no sessions, and what `open_session` raises.
+        """
+        if self._session is None:
+            if self._opens is None:
+                raise FacetMissing("sessions")
+            opened = await self._opens()
+            self._session = self._session or opened  # another task of the handler may have been faster
+        return self._session
+
+    @property
+    def attachments(self) -> Contents:
+        """The deployment's attachments. Raises FacetMissing."""
+        return _present(self._runtime.attachments, "attachments")
+
+    @property
+    def artifacts(self) -> Contents:
+        """The deployment's artifacts. Raises FacetMissing."""
+        return _present(self._runtime.artifacts, "artifacts")
 
     @property
     def fencing_token(self) -> FencingToken:
@@ -112,16 +151,43 @@ class Context:
     async def emit(self, type: str, payload: Any = None, *, key: str | None = None) -> None:
         """Append an event to the process's log. With a key it counts once per process, without one on every attempt.
 
-        Raises UndeclaredEvent where the registration does not list the type, NotJson, TooLarge, LeaseLost.
+        Raises UndeclaredEvent where the registration does not list the type, EventMismatch where the payload does not
+        fit the shape that the kind declares for it, NotJson, TooLarge, LeaseLost.
         """
         string(type, f"process {self.id!r}: the type of an event")
         self._emitted += 1
         own_key = f"={key}" if key is not None else f"{self._fencing_token.token}/{self._emitted}"
         what = f"the payload of event {type!r} of process {self.id!r}"
         text = canonical(self._convert.unstructure(payload), what, self._limit)
+        shape = self._shapes.get(type)
+        if shape is not None:
+            try:
+                self._convert.structure(parsed(text), shape)
+            except ValueError as mismatch:
+                raise EventMismatch(self.id, type, str(mismatch)) from mismatch
         await act(self._ask, EmitEvent(self._grant.fence, type, text, own_key), type)
+
+    async def wait_event(self, type: str, *, timeout: float | None = None) -> Event:
+        """The next event of that type in the process's own log, whoever appended it: each of them once per attempt,
+        from the log's start, so that a later attempt gets the same again in the same order (CONTRACT §8).
+
+        Raises WaitTimeout where there is none within `timeout` seconds, which is not recorded: a later attempt may see
+        the event instead. Raises LeaseLost, and HandlerStopped where the handler is to stop; an async one is cancelled.
+        """
+        if not string(type, f"process {self.id!r}: the type of an event").strip():
+            raise InvalidValue(f"process {self.id!r}: the type of an event to wait for is blank")
+        patience(timeout, self.id)
+        self.checkpoint()
+        await leave(self._ask, self._grant.fence)
+        return await self._hearing.next(type, timeout)
 
     async def permitted(self) -> Instant | None:
         """Until when, in local time, the handler may act, or None: the machine is asked, so the answer is as fresh as
         can be (S13)."""
         return await permitted(self._ask, self._grant.fence)
+
+
+def _present(contents: Contents | None, what: str) -> Contents:
+    if contents is None:
+        raise FacetMissing(what)
+    return contents

@@ -108,6 +108,16 @@ class Session:
         self._appended = self._moved = 0
         self._busy = False
 
+    def over(self, ask: AskFunction) -> Session:
+        """The same session as it stands, for a caller that asks by another `ask`, such as a plain handler, whose calls
+        block. The two know nothing of each other's appends."""
+        residency = Residency.ACTIVE_PATH_ONLY if self._tree is None else Residency.KEEP_ALL
+        other = Session(ask, self._store, self._id, self._policy, residency, self._fence, self._convert)
+        other._path = list(self._path)
+        other._tree = None if self._tree is None else dict(self._tree)
+        other._appended, other._moved = self._appended, self._moved
+        return other
+
     @property
     def id(self) -> str:
         """The session's id."""

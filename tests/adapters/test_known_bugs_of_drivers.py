@@ -17,14 +17,15 @@ from tenure.instants import Instant, StoreTime
 from tenure.process import ClaimId, Fence, Provenance, Record, Registration, Work
 from tenure.replies import Fenced, Grant, Unavailable, Unknown
 from tenure.requests import Register
-from tenure.stores import DurabilityTier
 from tenure_driver.blocking import driven
 from tenure_driver.bodies import Bodies, handler_of
 from tenure_driver.clocks import local_now
 from tenure_driver.convert import CattrsConverter
+from tenure_driver.deployments import config_of
+from tenure_driver.jobs import Job
 from tenure_driver.messages import Asked
 from tenure_driver.options import WorkerOptions, new_id
-from tenure_driver.runner import Job
+from tests.adapters import stores
 from tests.adapters.turns import SECOND, World, registration
 
 ROW = Record(Registration("p", Work("k"), (), Provenance("scope")), 1, 1, StoreTime(0), StoreTime(0))
@@ -61,8 +62,9 @@ def test_the_workers_clock_counts_suspend(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_two_workers_of_one_name_are_two_owners() -> None:
     """K13, S12: a worker is known by its incarnation, which is new at every start; its name is for people."""
+    config = config_of(stores.memory(), App())
     terms = [
-        WorkerOptions(name="host").terms(App(), DurabilityTier.DURABLE, incarnation)
+        WorkerOptions(name="host").terms(config, config.plugins.open(), incarnation)
         for incarnation in (new_id(), new_id())
     ]
     assert terms[0].owner != terms[1].owner

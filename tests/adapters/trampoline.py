@@ -23,7 +23,19 @@ from tenure import App, Client, Limits, ProcessRegistry
 from tenure.asks import Ask, CallPlain
 from tenure.handlers import failure_of
 from tenure.process import Outcome
-from tenure_driver import Job, Options, Runner, Worker, WorkerOptions, connected, reply_of, working
+from tenure_driver import (
+    AwaitStart,
+    Options,
+    Runner,
+    Spawned,
+    Store,
+    What,
+    Worker,
+    WorkerOptions,
+    connected,
+    reply_of,
+    working,
+)
 
 __all__ = ["Worker", "connect", "run", "worker"]
 
@@ -194,16 +206,15 @@ async def sleep(seconds: float) -> None:
 class _Loop:
     """`tenure_driver.AsyncLoop` on the running trampoline."""
 
-    def __init__(self, app: App | None, store: ProcessRegistry | str, options: WorkerOptions) -> None:
+    def __init__(self, what: What | None, store: Store | None, options: WorkerOptions) -> None:
         self._trampoline = _loop()
         self._ended = False
         self._waiting: list[Resume] = []
         self._tasks: dict[int, Task] = {}
         self._threads = ThreadPoolExecutor(options.max_running)
-        self.runner = Runner(app, store, options, self)
-        self.runner.start()
+        self.runner = Runner(what, store, options, self)
 
-    async def ask(self, ask: Ask) -> Any:
+    async def ask(self, ask: Ask | AwaitStart) -> Any:
         if isinstance(ask, CallPlain):
             return await self._in_thread(self._threads, ask.called)
         numbers: list[int] = []
@@ -218,7 +229,7 @@ class _Loop:
     def wake(self) -> None:
         self._trampoline.post(self.runner.pump)
 
-    def spawn(self, job: Job) -> None:
+    def spawn(self, job: Spawned) -> None:
         self._trampoline.spawn(self._handle(job), self.runner.context_of(job))
 
     def cancel(self, token: int) -> None:
@@ -234,7 +245,7 @@ class _Loop:
         if not self._ended:
             await current().parked(self._waiting.append)
 
-    async def _handle(self, job: Job) -> None:
+    async def _handle(self, job: Spawned) -> None:
         self._tasks[job.token] = current()
         outcome: Outcome | None = None
         try:

@@ -11,11 +11,23 @@ from contextlib import AbstractAsyncContextManager
 from functools import partial
 from typing import Any, TypeVar, Unpack
 
-from tenure import App, Client, Limits, ProcessRegistry
+from tenure import Client, Limits
 from tenure.asks import Ask, CallPlain
 from tenure.handlers import failure_of
 from tenure.process import Outcome
-from tenure_driver import Job, Options, Runner, Worker, WorkerOptions, connected, reply_of, working
+from tenure_driver import (
+    AwaitStart,
+    Options,
+    Runner,
+    Spawned,
+    Store,
+    What,
+    Worker,
+    WorkerOptions,
+    connected,
+    reply_of,
+    working,
+)
 
 __all__ = ["Worker", "connect", "run", "worker"]
 
@@ -25,16 +37,15 @@ T = TypeVar("T")
 class _Loop:
     """`tenure_driver.AsyncLoop` on the running asyncio loop."""
 
-    def __init__(self, app: App | None, store: ProcessRegistry | str, options: WorkerOptions) -> None:
+    def __init__(self, what: What | None, store: Store | None, options: WorkerOptions) -> None:
         self._loop = asyncio.get_running_loop()
         self._over = asyncio.Event()
         self._holder = asyncio.current_task()
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._threads = ThreadPoolExecutor(options.max_running, thread_name_prefix="tenure-handler")
-        self.runner = Runner(app, store, options, self)
-        self.runner.start()
+        self.runner = Runner(what, store, options, self)
 
-    async def ask(self, ask: Ask) -> Any:
+    async def ask(self, ask: Ask | AwaitStart) -> Any:
         """Wait for the reply; cancelled, the call may still have its effect."""
         if isinstance(ask, CallPlain):
             return await self._in_thread(ask.called)
@@ -55,10 +66,10 @@ class _Loop:
         """One call of the loop for a whole batch of messages. Raises RuntimeError where the loop is closed."""
         self._loop.call_soon_threadsafe(self.runner.pump, context=self.runner.context)
 
-    def spawn(self, job: Job) -> None:
+    def spawn(self, job: Spawned) -> None:
         """Handlers inherit the contextvars of the block that opened the worker."""
         context = self.runner.context_of(job)
-        self._loop.create_task(self._handle(job), name=f"tenure handler {job.ctx.id}", context=context)
+        self._loop.create_task(self._handle(job), name=f"tenure handler {job.name}", context=context)
 
     def cancel(self, token: int) -> None:
         """Cancel the handler's task. One that has not begun is not known here yet, and does not start: a task that is
@@ -75,7 +86,7 @@ class _Loop:
         """Wait for the worker's end."""
         await self._over.wait()
 
-    async def _handle(self, job: Job) -> None:
+    async def _handle(self, job: Spawned) -> None:
         task = asyncio.current_task()
         assert task is not None
         self._tasks[job.token] = task
@@ -128,33 +139,32 @@ class _Loop:
 
 
 def worker(
-    app: App, store: ProcessRegistry | str, **options: Unpack[Options]
+    what: What, store: Store | None = None, **options: Unpack[Options]
 ) -> AbstractAsyncContextManager[Worker]:
-    """A worker of the store, by URL or as an object; `tenure_driver.WorkerOptions` has the options.
+    """A worker of an App (or Plugin) and a store, by URL or as an object; or of a `WorkerConfig`, which has its own
+    store. `tenure_driver.WorkerOptions` has the options.
 
     Leaving the block normally drains for up to `grace` seconds; leaving it by an exception or a cancellation stops the
-    handlers at once. Raises StoreUnusable, InvalidValue; WorkerRefused and WorkerCrashed at the end of the block.
+    handlers at once. Raises StoreUnusable, InvalidValue, PluginFailed; at its end WorkerRefused and WorkerCrashed.
     """
-    return working(partial(_Loop, app, store, WorkerOptions(**options)))
+    return working(partial(_Loop, what, store, WorkerOptions(**options)))
 
 
-def connect(
-    store: ProcessRegistry | str, *, limits: Limits | None = None
-) -> AbstractAsyncContextManager[Client]:
-    """A client without a worker."""
+def connect(store: Store, *, limits: Limits | None = None) -> AbstractAsyncContextManager[Client]:
+    """A client without a worker, of a store or of a configuration."""
     return connected(partial(_Loop, None, store, WorkerOptions(limits=limits or Limits())))
 
 
 def run(
-    app: App,
-    store: ProcessRegistry | str,
+    what: What,
+    store: Store | None,
     main: Callable[[Client], Awaitable[T]],
     **options: Unpack[Options],
 ) -> T:
     """For scripts: open a worker, await `main(client)`, drain, and return what it returned."""
 
     async def opened() -> T:
-        async with worker(app, store, **options) as running:
+        async with worker(what, store, **options) as running:
             return await main(running.client)
 
     return asyncio.run(opened())

@@ -2,14 +2,18 @@
 
 from tenure_driver.blocking import BlockingClient, BlockingContext, BlockingHandle
 from tenure_driver.connection import connect
+from tenure_driver.deployments import durable_config, in_memory_host
+from tenure_driver.jobs import Job
 from tenure_driver.options import Options, Tap, WorkerOptions
-from tenure_driver.runner import Job, Loop, Runner, reply_of
+from tenure_driver.rebuilding import AwaitStart
+from tenure_driver.runner import Loop, Runner, Spawned, Store, What, reply_of
 from tenure_driver.seams import Seams, Shell
 from tenure_driver.stores import open_store
 from tenure_driver.worker import AsyncLoop, Worker, connected, working
 
 __all__ = [
     "AsyncLoop",
+    "AwaitStart",
     "BlockingClient",
     "BlockingContext",
     "BlockingHandle",
@@ -19,11 +23,16 @@ __all__ = [
     "Runner",
     "Seams",
     "Shell",
+    "Spawned",
+    "Store",
     "Tap",
+    "What",
     "Worker",
     "WorkerOptions",
     "connect",
     "connected",
+    "durable_config",
+    "in_memory_host",
     "open_store",
     "reply_of",
     "working",

@@ -8,10 +8,10 @@ from typing import Any
 
 from tenure.asks import Ask
 from tenure.limits import Limits
-from tenure.stores import ProcessRegistry
 from tenure_driver.blocking import BlockingClient
 from tenure_driver.options import WorkerOptions
-from tenure_driver.runner import Job, Runner
+from tenure_driver.rebuilding import AwaitStart
+from tenure_driver.runner import Runner, Spawned, Store
 
 
 class _NoLoop:
@@ -19,7 +19,7 @@ class _NoLoop:
 
     runner: Runner
 
-    async def ask(self, ask: Ask) -> Any:
+    async def ask(self, ask: Ask | AwaitStart) -> Any:
         """A blocking client asks by `Runner.blocking_ask`."""
         raise AssertionError(ask)
 
@@ -27,7 +27,7 @@ class _NoLoop:
         """Drop what nobody waits for any more, right in the machine thread."""
         self.runner.pump()
 
-    def spawn(self, job: Job) -> None:
+    def spawn(self, job: Spawned) -> None:
         """A client runs no handlers."""
 
     def cancel(self, token: int) -> None:
@@ -38,8 +38,8 @@ class _NoLoop:
 
 
 @contextmanager
-def connect(store: ProcessRegistry | str, *, limits: Limits | None = None) -> Generator[BlockingClient]:
-    """A blocking client of the store, by URL or as an object; closed with the block.
+def connect(store: Store, *, limits: Limits | None = None) -> Generator[BlockingClient]:
+    """A blocking client of the store, by URL, as an object or as a configuration; closed with the block.
 
     Raises InvalidValue and StoreUnusable as `open_store` does.
     """

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from enum import Enum
+
 from attrs import define, field
 
 from tenure.attempt_types import Opening, OpenSession
@@ -10,17 +12,27 @@ from tenure.router import Router
 from tenure_driver.messages import OpeningOver
 
 
+class Opens(Enum):
+    """Which processes are rebuilt in the loop before their handlers start. A process's own session is opened at its
+    first use: nobody else writes to it under a lease, and who never uses it pays nothing. So OWNERS leaves those
+    processes out; ALL does not, where something has to be started, or asked for, around each of them."""
+
+    NONE = "none"
+    OWNERS = "owners"
+    ALL = "all"
+
+
 @define(eq=False)
 class Openings:
-    """`wanted`: whether there are sessions at all. A process's own session is opened at its first use: nobody else
-    writes to it under a lease, and who never uses it pays nothing."""
+    """The attempts whose OpenSession is with the loop."""
 
-    wanted: bool
+    wanted: Opens
     _tokens: set[int] = field(factory=set[int])
 
     def begins(self, command: OpenSession) -> bool:
         """Whether the loop has to open this one."""
-        if not self.wanted or command.owner_scope == own_session(command.process_id):
+        own = command.owner_scope == own_session(command.process_id)
+        if self.wanted is Opens.NONE or (own and self.wanted is Opens.OWNERS):
             return False
         self._tokens.add(command.token)
         return True

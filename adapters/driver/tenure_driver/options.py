@@ -8,15 +8,14 @@ from typing import TypedDict
 
 from attrs import Attribute, field, frozen
 
-from tenure.app import App
 from tenure.attempt_types import Terms
+from tenure.config import WorkerConfig
 from tenure.errors import InvalidValue
 from tenure.instants import Instant
 from tenure.limits import Limits
+from tenure.plugins import PluginStack
 from tenure.replies import Answer
 from tenure.requests import Request
-from tenure.stores import DurabilityTier
-from tenure.tiers import Facets, tier_fault
 from tenure.timings import LeaseTimings, nanos
 from tenure.worker_types import WorkerTerms
 from tenure_driver.messages import Inbound, Outbox
@@ -87,15 +86,15 @@ class WorkerOptions:
     limits: Limits = Limits()
     tap: Tap = field(factory=Tap)
 
-    def terms(self, app: App, tier: DurabilityTier, incarnation: str) -> WorkerTerms:
+    def terms(self, config: WorkerConfig, plugins: PluginStack, incarnation: str) -> WorkerTerms:
         """The machines' terms. `incarnation` is new at every start, and nobody else has it (K13)."""
         terms = Terms(
             timings=self.timings,
-            profile=self.profile,
-            kinds=tuple(app.kinds),
-            max_run=app.max_runs(),
+            profile=config.runtime.host_profile_id,
+            kinds=tuple(plugins.kinds),
+            max_run=plugins.max_runs(),
             max_lost=self.max_lost,
-            tier_fault=tier_fault(Facets.of_one_store(tier)),
+            tier_fault=config.tier_fault,
         )
         owner = f"{self.name}-{incarnation}"
         claim_limit = min(self.max_running, CLAIM_LIMIT)

@@ -12,79 +12,50 @@ import queue
 import warnings
 from abc import abstractmethod
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import count
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 from attrs import frozen
 
-from tenure.app import App, Kind
-from tenure.asks import Act, Ask, AskFunction, AwaitEnd, CallPlain, Submit
-from tenure.attempt_types import StartHandler, StopHandler, StopReason
+from tenure.asks import Act, Ask, AskFunction, AwaitEnd, AwaitEvents, CallPlain, Submit
+from tenure.attempt_types import OpenSession, StartHandler, StopHandler, StopReason
 from tenure.client import Client
+from tenure.config import WorkerConfig
 from tenure.context import Context
 from tenure.errors import WorkerClosed, WorkerCrashed, WorkerRefused
 from tenure.handlers import Run
-from tenure.instants import Instant
+from tenure.kinds import Kind
+from tenure.plugins import AnyPlugin, Block, PluginStack
 from tenure.process import Outcome
 from tenure.stores import ProcessRegistry
 from tenure.timings import nanos
-from tenure_driver.blocking import BlockingContext, driven
 from tenure_driver.bodies import Bodies, Body, handler_of
+from tenure_driver.deployments import configured
+from tenure_driver.jobs import Job
 from tenure_driver.messages import (
     Abandoned,
     Asked,
     Drain,
     Failed,
     Loopward,
+    OpeningOver,
     Reply,
     Returned,
     Stopped,
 )
+from tenure_driver.openings import Opens
 from tenure_driver.options import WorkerOptions
+from tenure_driver.rebuilding import AwaitStart, Rebuild, Surroundings
 from tenure_driver.seams import REAL, Seams
-from tenure_driver.stores import open_store
 
 T = TypeVar("T")
-
-
-@frozen(eq=False)
-class Job:
-    """One handler to run: in the loop by `run.awaited(ctx)`, or, where it is plain, in a thread by `blocking`."""
-
-    token: int
-    run: Run
-    ctx: Context
-    not_after: Instant
-    clock: Callable[[], Instant]
-
-    @property
-    def plain(self) -> bool:
-        """Whether the handler is a plain function."""
-        return self.run.kind.plain
-
-    async def may_start(self) -> bool:
-        """Looked at right before the handler starts (S13): it was not told to stop, and its budget is not spent. The
-        lease may have been renewed while the start waited, so the machine is asked where a budget is over; and the
-        loop may have stood still while the answer was on its way, so both are looked at again after it."""
-        until: Instant | None = self.not_after
-        while until is not None and self.ctx.stop_reason is None:
-            if self.clock() < until:
-                return True
-            until = await self.ctx.permitted()
-        return False
-
-    def blocking(self) -> Outcome | None:
-        """Run the plain handler in this thread."""
-        return self.run.blocking(BlockingContext(self.ctx)) if driven(self.may_start()) else None
-
-    async def outcome(
-        self, in_thread: Callable[[Callable[[], Outcome | None]], Awaitable[Outcome | None]]
-    ) -> Outcome | None:
-        """Run the handler here, or have a plain one run by `in_thread`. None: it was stopped."""
-        if self.plain:
-            return await in_thread(self.blocking)
-        return await self.run.awaited(self.ctx) if await self.may_start() else None
+Spawned: TypeAlias = Job | Rebuild
+What: TypeAlias = AnyPlugin | WorkerConfig
+"""What a worker is made of: an App or Plugin, which needs a store beside it, or a configuration."""
+Store: TypeAlias = ProcessRegistry | str | WorkerConfig
+"""A store as an object or by URL; for a client also the configuration that has one."""
 
 
 class Loop(Protocol):
@@ -92,7 +63,7 @@ class Loop(Protocol):
     as soon as `wake` asked for it."""
 
     @abstractmethod
-    async def ask(self, ask: Ask) -> Any:
+    async def ask(self, ask: Ask | AwaitStart) -> Any:
         """Send the call by `Runner.post`, wait for its reply; call plain functions in a thread."""
 
     @abstractmethod
@@ -100,12 +71,12 @@ class Loop(Protocol):
         """From the machine thread: have `Runner.pump` called soon. Raises where the loop is gone."""
 
     @abstractmethod
-    def spawn(self, job: Job) -> None:
-        """Start the handler; when it ends, `Runner.returned` is told, exactly once."""
+    def spawn(self, job: Spawned) -> None:
+        """Start the task of `job.outcome`; when it ends, `Runner.returned` is told, exactly once."""
 
     @abstractmethod
     def cancel(self, token: int) -> None:
-        """Cancel the async handler of that token, if it still runs."""
+        """Cancel the task of that token, if it still runs."""
 
     @abstractmethod
     def ended(self) -> None:
@@ -117,18 +88,22 @@ class Runner:
 
     def __init__(
         self,
-        app: App | None,
-        store: ProcessRegistry | str,
+        what: What | None,
+        store: Store | None,
         options: WorkerOptions,
         loop: Loop,
         seams: Seams = REAL,
     ) -> None:
-        self.options, self._app, self._loop = options, app, loop
+        self.options, self._loop = options, loop
         self._owned = isinstance(store, str)
-        self.store = open_store(store, options.limits) if isinstance(store, str) else store
-        terms = options.terms(app, self.store.tier, seams.new_id()) if app is not None else None
+        self.config = configured(what, store, options.profile, options.limits)
+        self.store, self.convert = self.config.registry, seams.convert()
+        self.plugins = self._opened() if what is not None else None
+        terms = options.terms(self.config, self.plugins, seams.new_id()) if self.plugins is not None else None
         self.owner = terms.owner if terms else ""
-        self.convert = seams.convert()
+        self._around = Surroundings(self.config, self.plugins or PluginStack(()), self.convert)
+        self._starts: dict[int, Callable[[Any], None]] = {}
+        self._rebuilds: dict[int, Rebuild] = {}
         self._asks = count(1)
         self._waiting: dict[int, Callable[[Any], None]] = {}
         self._blocking: dict[int, queue.SimpleQueue[Any]] = {}
@@ -141,7 +116,21 @@ class Runner:
         self.context = contextvars.copy_context()
         self._bodies = Bodies(self._report_return)
         self._seams = seams
-        self._threads = seams.shell(self.store, terms, self.deliver, options.poll_interval, options.tap)
+        opens = self._around.opens() if terms is not None else Opens.NONE
+        poll, tap = options.poll_interval, options.tap
+        self._threads = seams.shell(self.store, terms, self.deliver, poll, tap, opens)
+
+    def _opened(self) -> PluginStack:
+        try:
+            return self.config.plugins.open()
+        except BaseException:
+            if self._owned:
+                self.store.close()
+            raise
+
+    def lifespan(self) -> Block:
+        """What the plugins open for this worker, to be entered before `start`. Raises PluginFailed."""
+        return self._around.plugins.lifespan()
 
     def start(self) -> None:
         """Start the threads."""
@@ -149,9 +138,14 @@ class Runner:
 
     # --- calls ----------------------------------------------------------------------------------------------------
 
-    def post(self, what: Submit | AwaitEnd | Act, resolve: Callable[[Any], None]) -> int:
+    def post(
+        self, what: Submit | AwaitEnd | AwaitEvents | Act | AwaitStart, resolve: Callable[[Any], None]
+    ) -> int:
         """Send a call from the loop's thread; `resolve` gets its reply there. Raises WorkerClosed, WorkerCrashed."""
         self._check()
+        if isinstance(what, AwaitStart):
+            self._starts[what.token] = resolve
+            return 0
         ask = next(self._asks)
         self._waiting[ask] = resolve
         self._threads.post(Asked(ask, what))
@@ -185,7 +179,7 @@ class Runner:
     def _crashed(self, failed: Failed) -> WorkerCrashed:
         """WorkerCrashed, raised from what ended the thread."""
         said = f"tenure's {failed.thread} thread ended by {type(failed.error).__name__}: {failed.error}"
-        if self._app is not None:
+        if self.plugins is not None:
             said += (
                 "; handlers were cancelled, and what the worker held is claimed again once its leases expire"
             )
@@ -244,6 +238,10 @@ class Runner:
                     resolve = self._waiting.pop(message.ask, None)
                     if resolve is not None:
                         resolve(message.value)
+                case OpenSession():
+                    self._rebuild(message)
+                case OpeningOver():
+                    self._not_started(message.token)
                 case StartHandler():
                     self._start_handler(message)
                 case StopHandler():
@@ -252,18 +250,37 @@ class Runner:
                     self._end(message)
 
     def _start_handler(self, start: StartHandler) -> None:
-        assert self._app is not None
         if isinstance(self.result, Failed):
             return  # said by the machine before it heard of it
-        record = start.grant.record
-        kind: Kind[Any, Any] = self._app.kind(record.registration.kind)
+        token, record = start.grant.fence.token, start.grant.record
+        kind: Kind[Any, Any] = self._around.plugins.kind(record.registration.kind)
         limit = self.options.limits.payload
         run = Run(kind, start.grant, self.convert, limit)
         ask = self.blocking_ask if kind.plain else self._loop.ask
-        ctx = Context(ask, start.grant, start.epoch, self.convert, limit)
-        token = start.grant.fence.token
+        rebuild = self._rebuilds.pop(token, None)
+        runtime = self._around.started(ask, record.id, rebuild.runtime if rebuild is not None else None)
+        opens = partial(self._around.session, ask, start.wake, record.id, token)
+        ctx = Context(ask, start.grant, start.epoch, self.convert, limit, runtime, opens, kind.shapes)
         job = self._jobs[token] = Job(token, run, ctx, start.not_after, self._seams.clock)
-        self._loop.spawn(job)
+        if rebuild is None:
+            self._loop.spawn(job)
+        else:
+            self._starts.pop(token)(job)
+
+    def _rebuild(self, command: OpenSession) -> None:
+        if not isinstance(self.result, Failed):
+            rebuild = Rebuild(command, self._around, self._loop, self._threads.post)
+            self._rebuilds[command.token] = rebuild
+            self._loop.spawn(rebuild)
+
+    def _not_started(self, token: int) -> None:
+        """The attempt is over: what was rebuilt is closed, what is still being rebuilt is cancelled."""
+        self._rebuilds.pop(token, None)
+        resolve = self._starts.pop(token, None)
+        if resolve is None:
+            self._loop.cancel(token)
+        else:
+            resolve(None)
 
     def _stop_handler(self, stop: StopHandler) -> None:
         job = self._jobs.get(stop.token)
@@ -280,13 +297,16 @@ class Runner:
             for token, job in tuple(self._jobs.items()):
                 job.ctx.told_to_stop(StopReason.LEASE_LOST)
                 self._loop.cancel(token)
+            for token in tuple(self._rebuilds):
+                self._not_started(token)
             self.fail_calls()
         self._loop.ended()
 
-    def context_of(self, job: Job) -> contextvars.Context:
+    def context_of(self, job: Spawned) -> contextvars.Context:
         """The contextvars that the handler starts with: those of the block that opened the worker."""
         context = self.context.copy()
-        context.run(handler_of.set, (job.token, job.ctx))
+        if isinstance(job, Job):
+            context.run(handler_of.set, (job.token, job.ctx))
         return context
 
     def body(self, call: Callable[[], T]) -> Body[T]:

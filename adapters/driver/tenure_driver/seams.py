@@ -15,6 +15,7 @@ from tenure.worker_types import WorkerTerms
 from tenure_driver.clocks import local_now
 from tenure_driver.convert import CattrsConverter
 from tenure_driver.messages import Inbound, Loopward
+from tenure_driver.openings import Opens
 from tenure_driver.options import Tap, new_id
 from tenure_driver.threads import Threads
 
@@ -50,7 +51,7 @@ class OpenShell(Protocol):
         deliver: Callable[[Sequence[Loopward]], None],
         poll_interval: float,
         tap: Tap,
-        opens: bool,
+        opens: Opens,
         /,
     ) -> Shell:
         """As `Threads`, which see."""

@@ -26,6 +26,7 @@ from tenure.worker_types import WorkerTerms
 from tenure_driver.batches import Batches
 from tenure_driver.clocks import local_now
 from tenure_driver.messages import Answered, Changed, Failed, Inbound, Loopward, Quit, StoreCall
+from tenure_driver.openings import Opens
 from tenure_driver.options import Tap
 from tenure_driver.turn import Driver
 
@@ -49,7 +50,7 @@ FEED_WAIT = 0.1
 
 class Threads:
     """The running driver of one worker or client. `deliver` gets messages for the loop, in the machine
-    thread; `opens`: it opens the sessions of processes that have an owner."""
+    thread; `opens`: whose sessions the loop opens."""
 
     def __init__(
         self,
@@ -58,7 +59,7 @@ class Threads:
         deliver: Callable[[Sequence[Loopward]], None],
         poll_interval: float = 1.0,
         tap: Tap | None = None,
-        opens: bool = False,
+        opens: Opens = Opens.NONE,
     ) -> None:
         self._store, self._deliver, self._tap = store, deliver, tap or Tap()
         self._inbox: queue.SimpleQueue[Inbound] = queue.SimpleQueue()

@@ -55,7 +55,7 @@ from tenure_driver.messages import (
     Stopped,
     StoreCall,
 )
-from tenure_driver.openings import Openings
+from tenure_driver.openings import Openings, Opens
 
 MAX_PENDING = 100_000
 """Clients' calls under way in one driver; one more is answered Unavailable, so that memory stays bounded."""
@@ -96,7 +96,7 @@ class Driver:
         now: Instant,
         jitter: Callable[[], int],
         poll_interval: int = nanos(1.0),
-        opens: bool = False,
+        opens: Opens = Opens.NONE,
     ) -> None:
         self._ids = count(1)
         self.router = Router(terms, now, self._ids.__next__, jitter) if terms else None

@@ -50,18 +50,28 @@ class Worker:
 @asynccontextmanager
 async def working(opened: Callable[[], AsyncLoop]) -> AsyncGenerator[Worker]:
     """The block of a worker. Left normally it drains for `grace` seconds and raises WorkerCrashed or WorkerRefused
-    where the worker ended like that; left by an exception or a cancellation it stops the handlers at once."""
+    where the worker ended like that; left by an exception or a cancellation it stops the handlers at once.
+
+    What the plugins open is opened before anything is claimed, and closed after the last handler has ended."""
     loop = opened()
     runner = loop.runner
+    started = False
     try:
-        yield Worker(runner.client(loop.ask), runner.options.name, runner.owner, loop)
-    except GeneratorExit:  # nobody left the block, and nothing can be awaited any more
-        runner.dropped("a worker")
-        raise
-    except BaseException:
-        await loop.close(0)
-        raise
-    await loop.close(None)
+        async with runner.lifespan():
+            runner.start()
+            started = True
+            try:
+                yield Worker(runner.client(loop.ask), runner.options.name, runner.owner, loop)
+            except GeneratorExit:  # nobody left the block, and nothing can be awaited any more
+                runner.dropped("a worker")
+                raise
+            except BaseException:
+                await loop.close(0)
+                raise
+            await loop.close(None)
+    finally:
+        if not started:
+            runner.close()
     runner.left()
 
 
@@ -69,6 +79,7 @@ async def working(opened: Callable[[], AsyncLoop]) -> AsyncGenerator[Worker]:
 async def connected(opened: Callable[[], AsyncLoop]) -> AsyncGenerator[Client]:
     """The block of a client without a worker."""
     loop = opened()
+    loop.runner.start()
     try:
         yield loop.runner.client(loop.ask)
     except GeneratorExit:

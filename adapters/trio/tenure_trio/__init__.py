@@ -17,11 +17,23 @@ from typing import Any, TypeVar, Unpack, cast
 
 import trio
 
-from tenure import App, Client, Limits, ProcessRegistry
+from tenure import Client, Limits
 from tenure.asks import Ask, CallPlain
 from tenure.handlers import failure_of
 from tenure.process import Outcome
-from tenure_driver import Job, Options, Runner, Worker, WorkerOptions, connected, reply_of, working
+from tenure_driver import (
+    AwaitStart,
+    Options,
+    Runner,
+    Spawned,
+    Store,
+    What,
+    Worker,
+    WorkerOptions,
+    connected,
+    reply_of,
+    working,
+)
 
 __all__ = ["Worker", "connect", "run", "worker"]
 
@@ -31,15 +43,14 @@ T = TypeVar("T")
 class _Loop:
     """`tenure_driver.AsyncLoop` in the running trio."""
 
-    def __init__(self, app: App | None, store: ProcessRegistry | str, options: WorkerOptions) -> None:
+    def __init__(self, what: What | None, store: Store | None, options: WorkerOptions) -> None:
         self._trio = trio.lowlevel.current_trio_token()
         self._over = trio.Event()
         self._scopes: dict[int, trio.CancelScope] = {}
         self._threads = trio.CapacityLimiter(options.max_running)
-        self.runner = Runner(app, store, options, self)
-        self.runner.start()
+        self.runner = Runner(what, store, options, self)
 
-    async def ask(self, ask: Ask) -> Any:
+    async def ask(self, ask: Ask | AwaitStart) -> Any:
         """Wait for the reply; cancelled, the call may still have its effect."""
         if isinstance(ask, CallPlain):
             return await self._in_thread(ask.called)
@@ -64,11 +75,11 @@ class _Loop:
         """One call of the loop for a whole batch of messages. Raises trio.RunFinishedError, a RuntimeError."""
         self._trio.run_sync_soon(self.runner.pump)
 
-    def spawn(self, job: Job) -> None:
+    def spawn(self, job: Spawned) -> None:
         """Handlers inherit the contextvars of the block that opened the worker."""
         scope = self._scopes[job.token] = trio.CancelScope()
         context = self.runner.context_of(job)
-        name = f"tenure handler {job.ctx.id}"
+        name = f"tenure handler {job.name}"
         trio.lowlevel.spawn_system_task(self._handle, job, scope, name=name, context=context)
 
     def cancel(self, token: int) -> None:
@@ -85,7 +96,7 @@ class _Loop:
         """Wait for the worker's end."""
         await self._over.wait()
 
-    async def _handle(self, job: Job, scope: trio.CancelScope) -> None:
+    async def _handle(self, job: Spawned, scope: trio.CancelScope) -> None:
         """Run the handler; nothing may escape from here, since it would end trio itself."""
         outcome: Outcome | None = None
         try:
@@ -105,7 +116,7 @@ class _Loop:
             self.runner.returned(job.token, outcome)
 
     @trio.lowlevel.disable_ki_protection
-    async def _interruptible(self, job: Job) -> Outcome | None:
+    async def _interruptible(self, job: Spawned) -> Outcome | None:
         """Ctrl-C reaches a handler that never yields."""
         return await job.outcome(self._in_thread)
 
@@ -141,33 +152,32 @@ def _leaves(raised: BaseException) -> list[BaseException]:
 
 
 def worker(
-    app: App, store: ProcessRegistry | str, **options: Unpack[Options]
+    what: What, store: Store | None = None, **options: Unpack[Options]
 ) -> AbstractAsyncContextManager[Worker]:
-    """A worker of the store, by URL or as an object; `tenure_driver.WorkerOptions` has the options.
+    """A worker of an App (or Plugin) and a store, by URL or as an object; or of a `WorkerConfig`, which has its own
+    store. `tenure_driver.WorkerOptions` has the options.
 
     Leaving the block normally drains for up to `grace` seconds; leaving it by an exception or a cancellation stops the
-    handlers at once. Raises StoreUnusable, InvalidValue; WorkerRefused and WorkerCrashed at the end of the block.
+    handlers at once. Raises StoreUnusable, InvalidValue, PluginFailed; at its end WorkerRefused and WorkerCrashed.
     """
-    return working(partial(_Loop, app, store, WorkerOptions(**options)))
+    return working(partial(_Loop, what, store, WorkerOptions(**options)))
 
 
-def connect(
-    store: ProcessRegistry | str, *, limits: Limits | None = None
-) -> AbstractAsyncContextManager[Client]:
-    """A client without a worker."""
+def connect(store: Store, *, limits: Limits | None = None) -> AbstractAsyncContextManager[Client]:
+    """A client without a worker, of a store or of a configuration."""
     return connected(partial(_Loop, None, store, WorkerOptions(limits=limits or Limits())))
 
 
 def run(
-    app: App,
-    store: ProcessRegistry | str,
+    what: What,
+    store: Store | None,
     main: Callable[[Client], Awaitable[T]],
     **options: Unpack[Options],
 ) -> T:
     """For scripts: open a worker, await `main(client)`, drain, and return what it returned."""
 
     async def opened() -> T:
-        async with worker(app, store, **options) as running:
+        async with worker(what, store, **options) as running:
             return await main(running.client)
 
     return trio.run(opened)

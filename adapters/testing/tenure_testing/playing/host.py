@@ -15,8 +15,10 @@ from tenure.handlers import failure_of
 from tenure.process import Outcome
 from tenure.values import changed
 from tenure_driver.convert import CattrsConverter
+from tenure_driver.jobs import Job
 from tenure_driver.options import WorkerOptions
-from tenure_driver.runner import Job, Runner, reply_of
+from tenure_driver.rebuilding import AwaitStart, Rebuild
+from tenure_driver.runner import Runner, Spawned, reply_of
 from tenure_driver.seams import Seams
 from tenure_testing.playing.clocks import LocalClock
 from tenure_testing.playing.shell import PlayedShell
@@ -139,9 +141,11 @@ class Life:
 
     # --- what `tenure_driver.Loop` asks for -----------------------------------------------------------------------
 
-    async def ask(self, ask: Ask) -> Any:
+    async def ask(self, ask: Ask | AwaitStart) -> Any:
         """Wait for the reply; cancelled, the call may still have its effect. A plain function is called right here:
         it takes none of the world's time."""
+        if isinstance(ask, AwaitStart):
+            return reply_of(await parked(Park(partial(self.runner.post, ask))))
         self.asking(ask)
         if self.over:
             await parked(FOR_EVER)
@@ -166,17 +170,25 @@ class Life:
         world = self.host.world
         self.on_loop(world.now + world.weather.lag(self.host.name), self.runner.pump)
 
-    def spawn(self, job: Job) -> None:
+    def spawn(self, job: Spawned) -> None:
         """Start the handler as a task."""
-        for observer in self.host.world.observers:
-            observer.starting(self.host, job)
+        if isinstance(job, Rebuild):
+            job.seen = self._started_seen
+        else:
+            job = self._started_seen(job)
         if self.over:
             return
 
         def begun() -> None:
             self._running[job.token] = task
 
-        task = self.task(self._handle(self._seen(job), begun), self.runner.context_of(job))
+        task = self.task(self._handle(job, begun), self.runner.context_of(job))
+
+    def _started_seen(self, job: Job) -> Job:
+        """The job, whose start is told to the observers."""
+        for observer in self.host.world.observers:
+            observer.starting(self.host, job)
+        return self._seen(job)
 
     def _seen(self, job: Job) -> Job:
         """The job, whose handler's start is seen."""
@@ -203,7 +215,7 @@ class Life:
         """The worker is over."""
         self.finished = True
 
-    async def _handle(self, job: Job, begun: Callable[[], None]) -> None:
+    async def _handle(self, job: Spawned, begun: Callable[[], None]) -> None:
         begun()
         outcome: Outcome | None = None
         try:
@@ -214,8 +226,9 @@ class Life:
             outcome = failure_of(raised)
         finally:
             self._running.pop(job.token, None)
-            if not self.over:
-                self.host.world.observed(lambda observer: observer.ended(self.host, job, outcome))
+            ran = job.job if isinstance(job, Rebuild) else job
+            if ran is not None and not self.over:
+                self.host.world.observed(lambda observer: observer.ended(self.host, ran, outcome))
             if not self.over:
                 self.runner.returned(job.token, outcome)
 

@@ -13,8 +13,8 @@ from tenure.instants import Instant, StoreTime
 from tenure.process import Outcome
 from tenure.replies import Answer
 from tenure.requests import Request
+from tenure_driver.jobs import Job
 from tenure_driver.messages import Inbound, Outbox, StoreCall
-from tenure_driver.runner import Job
 
 if TYPE_CHECKING:
     from tenure_testing.playing.host import Host

@@ -19,6 +19,7 @@ from tenure.timings import nanos
 from tenure.worker_types import WorkerTerms
 from tenure_driver.batches import Batches
 from tenure_driver.messages import Answered, Changed, Inbound, Loopward, StoreCall
+from tenure_driver.openings import Opens
 from tenure_driver.options import Tap
 from tenure_driver.turn import Driver
 from tenure_testing.playing.network import NO_ANSWER, Fate
@@ -47,7 +48,7 @@ class PlayedShell:
         deliver: Callable[[Sequence[Loopward]], None],
         poll_interval: float,
         tap: Tap,
-        opens: bool,
+        opens: Opens,
     ) -> None:
         self._life, self._deliver, self._tap = life, deliver, tap
         host, world = life.host, life.host.world

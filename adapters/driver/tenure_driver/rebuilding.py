@@ -1,0 +1,140 @@
+"""What a worker rebuilds around a process before its handler starts (B7): the session of its owner, and the services
+of its plugins. One task of the loop does it and then runs the handler, so that services may have nurseries."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol, TypeVar
+
+from attrs import define, frozen
+
+from tenure.asks import Ask, AskFunction, CallPlain
+from tenure.attempt_types import OpenSession
+from tenure.config import WorkerConfig
+from tenure.contents import Contents
+from tenure.effects import EffectScope, InlineEffects, RegistryEffects, scope_of
+from tenure.errors import InvalidValue, SessionCorrupt, SessionFull
+from tenure.kinds import Converter
+from tenure.plugins import PluginStack
+from tenure.process import Outcome
+from tenure.runtime import Runtime
+from tenure.session import Session, open_session
+from tenure.sessions import SessionFence
+from tenure_driver.bodies import handler_of
+from tenure_driver.deployments import has_facets
+from tenure_driver.jobs import Job
+from tenure_driver.messages import Opened, OpeningFault
+from tenure_driver.openings import Opens
+
+T = TypeVar("T")
+PERMANENT = (SessionCorrupt, SessionFull, InvalidValue)
+"""What no other try and no other worker could change (CONTRACT §7)."""
+
+
+@frozen
+class AwaitStart:
+    """An ask for the runner itself: the reply is the Job of that token, or None where the attempt ended before."""
+
+    token: int
+
+
+class Loopside(Protocol):
+    """What a rebuild needs of its loop."""
+
+    async def ask(self, ask: Ask | AwaitStart) -> Any:
+        """As `Loop.ask`."""
+
+
+@frozen(eq=False)
+class Surroundings:
+    """How one worker's processes are rebuilt: its configuration, its plugins, and what converts values."""
+
+    config: WorkerConfig
+    plugins: PluginStack
+    convert: Converter
+
+    def opens(self) -> Opens:
+        """Which processes need a rebuild before their handlers start."""
+        ours = isinstance(self.config.runtime.effects, RegistryEffects | InlineEffects)
+        if not ours or any(plugin.services is not None for plugin in self.plugins.plugins):
+            return Opens.ALL
+        return Opens.OWNERS if has_facets(self.config) else Opens.NONE
+
+    async def session(self, ask: AskFunction, session_id: str, process_id: str, token: int) -> Session:
+        """Open it under the lease of `token`; raises as `open_session` does."""
+        config = self.config
+        fence = SessionFence(config.registry_name, process_id, config.registry.epoch, token)
+        return await open_session(
+            ask, config.sessions, session_id, config.policy, config.residency, fence, self.convert
+        )
+
+    def runtime(self, ask: AskFunction, session: Session | None, scope: EffectScope) -> Runtime:
+        """What is around a process whose session, if it is open, this is."""
+        host = self.config.runtime
+        attachments = Contents(ask, host.attachments, "attachment")
+        return Runtime(session, attachments, Contents(ask, host.artifacts, "artifact"), scope)
+
+    def started(self, ask: AskFunction, process_id: str, rebuilt: Runtime | None) -> Runtime:
+        """What the handler gets, which asks by `ask`."""
+        if rebuilt is None:  # the hosts that tenure brings have a scope for everybody
+            return self.runtime(ask, None, scope_of(self.config.runtime.effects, process_id))
+        session = rebuilt.session.over(ask) if rebuilt.session is not None else None
+        return self.runtime(ask, session, rebuilt.effects)
+
+
+def _as_it_is(job: Job) -> Job:
+    return job
+
+
+@define(eq=False)
+class Rebuild:
+    """One attempt in the loop, from its OpenSession on. `tell` posts to the driver; `job` is what it runs, once its
+    handler starts, as `seen` makes it."""
+
+    command: OpenSession
+    surroundings: Surroundings
+    loop: Loopside
+    tell: Callable[[Opened], None]
+    runtime: Runtime | None = None
+    seen: Callable[[Job], Job] = _as_it_is
+    job: Job | None = None
+
+    @property
+    def token(self) -> int:
+        """The attempt's."""
+        return self.command.token
+
+    @property
+    def name(self) -> str:
+        """The process id."""
+        return self.command.process_id
+
+    async def outcome(
+        self, in_thread: Callable[[Callable[[], Outcome | None]], Awaitable[Outcome | None]]
+    ) -> Outcome | None:
+        """Rebuild, wait for the start, run the handler. None: it never started, or was stopped."""
+        call, ended, started = self.command.id, None, False
+        try:
+            self.runtime = await self._rebuilt()
+            services = self.surroundings.plugins.services(self.runtime, self.name, self.command.owner_scope)
+            async with services:
+                started = True
+                self.tell(Opened(call))
+                job: Job | None = await self.loop.ask(AwaitStart(self.token))
+                if job is not None:
+                    handler_of.set((job.token, job.ctx))
+                    self.job = self.seen(job)
+                    ended = await self.job.outcome(in_thread)
+        except Exception as fault:
+            if started:
+                raise
+            self.tell(Opened(call, OpeningFault(isinstance(fault, PERMANENT), str(fault))))
+        return ended
+
+    async def _rebuilt(self) -> Runtime:
+        around, command, ask = self.surroundings, self.command, self.loop.ask
+        scope = await ask(CallPlain(scope_of, (around.config.runtime.effects, self.name)))
+        session = None
+        if has_facets(around.config):
+            session = await around.session(ask, command.owner_scope, self.name, command.token)
+        return around.runtime(ask, session, scope)

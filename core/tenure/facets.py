@@ -1,0 +1,29 @@
+"""What a registry may bring beside itself: a deployment of one store names one URL, and has all four facets."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Protocol
+
+from attrs import frozen
+
+from tenure.contents import ContentStore
+from tenure.sessions import SessionStoreFactory
+
+
+@frozen(eq=False)
+class StoredFacets:
+    """The session-store factory, and the stores of attachments and artifacts. Who brought them closes them."""
+
+    sessions: SessionStoreFactory
+    attachments: ContentStore
+    artifacts: ContentStore
+
+
+class BringsFacets(Protocol):
+    """A registry that has the other facets, too, of the same tier."""
+
+    @abstractmethod
+    def facets(self) -> StoredFacets:
+        """Always the same, opened at the first call, from any thread; closed with the registry. Raises StoreUnusable,
+        StoreUnavailable."""
