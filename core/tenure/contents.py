@@ -213,11 +213,6 @@ class Intake:
         self._rest = bytearray()
         self._size = self._count = 0
 
-    @property
-    def size(self) -> int:
-        """Bytes that came in."""
-        return self._size
-
     def feed(self, piece: BytesLike) -> Iterator[Chunk]:
         """The chunks that are full with this piece. Raises InvalidValue, TooLarge."""
         view = _viewed(self._what, piece)
