@@ -133,10 +133,23 @@ async def run_process(
     `tenure.session.open_session` raises, and ServicesFailed (B7); LeaseLost, from a handler that lost its lease. All
     else that the handler does is an outcome (B8).
     """
-    _check(config, registration, lease)
+    _check(
+        registration,
+        lease,
+        ("config", config, WorkerConfig, False),
+        ("registration", registration, Registration, False),
+        ("execution", execution, ExecutionContext, False),
+        ("cancellation", cancellation, Cancellation, True),
+        ("lease", lease, HeldLease, True),
+        ("plugins", plugins, PluginStack, True),
+    )
     scope = effects
     if scope is None:
         scope = await ask(CallPlain(scope_of, (config.runtime.effects, registration.id)))
+    elif not callable(getattr(scope, "journal", None)):
+        raise InvalidValue(
+            f"effects must be an EffectScope or None, with the method 'journal'; it is {scope!r}"
+        )
     profile, source = config.runtime.host_profile_id, registration.input
     found = misfit(registration, profile, config.tier_fault, (registration.kind,))
     if found is not None and isinstance(source, External) and found.check is Check.EXTERNAL:
@@ -155,15 +168,16 @@ async def run_process(
         return await run.within(opened, execution)
 
 
-def _check(config: object, registration: object, lease: HeldLease | None) -> None:
-    if not isinstance(config, WorkerConfig):
-        raise InvalidValue(f"run_process takes a WorkerConfig; it got {config!r}")
-    if not isinstance(registration, Registration):
-        raise InvalidValue(f"run_process takes a Registration; it got {registration!r}")
+def _check(registration: object, lease: HeldLease | None, *fits: tuple[str, object, type[Any], bool]) -> None:
+    """`fits`: each argument's name, its value, its type, and whether it may be None."""
+    for name, value, kind, optional in fits:
+        if not (isinstance(value, kind) or (optional and value is None)):
+            also = " or None" if optional else ""
+            raise InvalidValue(f"{name} must be of type {kind.__name__}{also}; it is {value!r}")
     if lease is not None and lease.grant.record.registration != registration:
         raise InvalidValue(
-            f"the lease is for process {lease.grant.record.id!r} as it is registered, "
-            f"not for the registration of {registration.id!r} that is to be run"
+            f"the lease is for process {lease.grant.record.id!r} as it is registered, not for what is to be run: "
+            f"{registration!r}"
         )
 
 

@@ -49,6 +49,16 @@ def app(name: str = "app", handler: Any = None) -> App:
     return made
 
 
+def done(ctx: Any) -> str:
+    """A plain handler."""
+    return "done"
+
+
+def never(ctx: Any) -> None:
+    """A handler that must not start."""
+    raise AssertionError
+
+
 @define(eq=False)
 class DirectWorld:
     """`trouble`: the next answers to what is asked under the lease. `asked`: everything that was asked, in order."""
@@ -93,10 +103,8 @@ class DirectWorld:
 
     def config(self, *factories: PluginFactory, **rest: Any) -> WorkerConfig:
         """The configuration; without factories it handles the kind `job`."""
-        return WorkerConfig.from_factories(
-            *(factories or (app,)),
-            **({"runtime": self.host, "sessions": self.sessions, "registry": self.registry} | rest),
-        )
+        given: Any = {"runtime": self.host, "sessions": self.sessions, "registry": self.registry} | rest
+        return WorkerConfig.from_factories(*(factories or (app,)), **given)
 
     def answer(self, request: Request) -> Any:
         """The registry's answer."""
@@ -144,7 +152,6 @@ class DirectWorld:
 
     def run(self, handler: Any = None, registration: Registration = JOB, **how: Any) -> Outcome:
         """Run the process, by that handler of kind `job`."""
-        config = how.pop("config", None) or self.config(lambda: app("app", handler))
-        return driven(
-            run_process(config, registration, ask=self.ask, convert=Typed(), **{"limit": LIMIT} | how)
-        )
+        given: Any = {"limit": LIMIT} | how
+        config = given.pop("config", None) or self.config(lambda: app("app", handler))
+        return driven(run_process(config, registration, ask=self.ask, convert=Typed(), **given))

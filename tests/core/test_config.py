@@ -90,11 +90,14 @@ def test_b6_the_tiers_are_those_of_the_stores() -> None:
     assert inline.tier_fault == ""
 
 
+MINE = App()
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
         ({"plugins": []}, "WorkerConfig.plugins must be a PluginHost; it is []"),
-        ({"plugins": App()}, "WorkerConfig.plugins must be a PluginHost; it is <App>"),
+        ({"plugins": MINE}, f"WorkerConfig.plugins must be a PluginHost; it is {MINE!r}"),
         ({"runtime": None}, "WorkerConfig.runtime must be a RuntimeHost; it is None"),
         ({"policy": {}}, "WorkerConfig.policy must be a SessionPolicy; it is {}"),
         ({"policy": None}, "WorkerConfig.policy must be a SessionPolicy; it is None"),
@@ -112,10 +115,7 @@ def test_b6_the_tiers_are_those_of_the_stores() -> None:
         ),
     ],
 )
-def test_what_does_not_fit_into_a_configuration(
-    change: dict[str, Any], said: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(App, "__repr__", lambda app: "<App>")
+def test_what_does_not_fit_into_a_configuration(change: dict[str, Any], said: str) -> None:
     with pytest.raises(InvalidValue) as refused:
         evolve(DirectWorld.new().config(), **change)
     assert str(refused.value) == said
