@@ -26,9 +26,8 @@ from tenure.instants import StoreTime
 from tenure.stores import DurabilityTier
 from tenure_sqlite.contents_schema import FIRST, TABLES
 from tenure_sqlite.held import HeldFile
-from tenure_sqlite.link import Connect, connect
+from tenure_sqlite.link import GAP, Connect, connect
 from tenure_sqlite.location import path_of
-from tenure_sqlite.store import GAP
 
 PER_WRITE = 8
 """Chunks that an upload adds in one transaction."""

@@ -17,8 +17,7 @@ from typing import NoReturn, TypeVar
 from tenure.errors import ForkedProcess, StoreUnavailable, StoreUnknown, StoreUnusable
 from tenure.replies import Unknown
 from tenure_sqlite import forks
-from tenure_sqlite.link import Connect, check_place, connect, open_file, patiently
-from tenure_sqlite.store import CLOSE_PATIENCE, GAP
+from tenure_sqlite.link import CLOSE_PATIENCE, GAP, Connect, check_place, connect, open_file, patiently
 from tenure_sqlite.trouble import TROUBLE, Trouble, answer_to, is_busy, raise_unusable, words_of
 
 T = TypeVar("T")

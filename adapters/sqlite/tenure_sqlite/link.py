@@ -22,6 +22,11 @@ RETRY = 0.000_7
 """Seconds between two tries for the lock. Other processes leave a gap of 1 ms between their transactions, and SQLite's
 own handler, which soon sleeps for 100 ms, would miss it again and again."""
 
+GAP = 0.001
+"""Seconds that this process leaves between two write transactions, so that others get in (CONTRACT §5)."""
+CLOSE_PATIENCE = 1.0
+"""Seconds that `close` waits for a call in another thread; then that thread closes its connection itself."""
+
 _FULL = 2
 
 
