@@ -219,6 +219,11 @@ class _Direct:
             if not started:
                 raise
             outcome = failure_of(raised)  # of services that could not be shut down
+        except BaseException:
+            ctx.told_to_stop(
+                StopReason.CANCEL
+            )  # a plain handler may go on in its thread, where nobody stops it
+            raise
         return outcome if outcome is not None else self._stopped()
 
     async def _rebuilt(self, held: HeldLease) -> Runtime:
@@ -232,12 +237,17 @@ class _Direct:
         return config.rebuilt(self.ask, session, self.scope)
 
     async def _handled(self, run: Run, ctx: Context) -> Outcome | None:
-        if ctx.stop_reason is not None:  # cancelled while its session was being opened
+        """Start the handler, unless its lease was lost meanwhile (S13), or it was cancelled."""
+        if await ctx.permitted() is None or ctx.stop_reason is not None:
             return None
-        if run.kind.plain:
-            outcome: Outcome | None = await self.ask(CallPlain(run.blocking, (self.for_plain(ctx),)))
-            return outcome
-        return await run.awaited(ctx)
+        try:
+            if run.kind.plain:
+                passing = (self.for_plain(ctx), (KeyboardInterrupt,))
+                outcome: Outcome | None = await self.ask(CallPlain(run.blocking, passing))
+                return outcome
+            return await run.awaited(ctx)
+        except SystemExit as raised:  # a handler's own, and no reason to end the program that runs it
+            return failure_of(raised)
 
     def _stopped(self) -> Outcome:
         """How a run ends whose handler has no outcome of its own (CONTRACT §7). Raises LeaseLost."""

@@ -37,10 +37,13 @@ class Run:
             return self._raised(raised)
         return self._outcome(value)
 
-    def blocking(self, ctx: object) -> Outcome | None:
-        """Run a plain handler in the calling thread. It may raise BaseException, and all of it is an outcome."""
+    def blocking(self, ctx: object, passing: tuple[type[BaseException], ...] = ()) -> Outcome | None:
+        """Run a plain handler in the calling thread. It may raise BaseException, and all of it is an outcome but what
+        is `passing`: that is raised, since it is no handler's own in that thread."""
         try:
             value = self._called(ctx)
+        except passing:
+            raise
         except BaseException as raised:
             return self._raised(raised)
         return self._outcome(value)

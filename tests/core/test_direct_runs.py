@@ -35,7 +35,16 @@ from tenure.process import (
 from tenure.replies import EffectsRead, EventsRead, Fenced, Unavailable, Unknown
 from tenure.requests import ReadEffects, ReadEvents, RequestCancel
 from tenure.runtime import Runtime
-from tenure.sessions import Open, Opened, PathRead, ReadPath, Residency, SessionPolicy
+from tenure.sessions import (
+    AppendEntry,
+    Open,
+    Opened,
+    PathRead,
+    ReadPath,
+    Residency,
+    SessionFence,
+    SessionPolicy,
+)
 from tenure.stores import DurabilityTier
 from tests.core.direct_world import JOB, DirectWorld, app, done, never
 from tests.core.trampoline_asks import TTL
@@ -108,22 +117,39 @@ def test_b7_the_session_is_rebuilt_as_policy_and_residency_say(residency: Reside
     assert world.run(config=config) == Success(canonical(held[residency]))
 
 
-def test_the_session_is_used_under_the_lease() -> None:
-    """CONTRACT 8: an earlier attempt that comes back is fenced, in the session too, registry by registry."""
+def test_the_session_is_opened_and_used_under_the_lease() -> None:
+    """CONTRACT 8: an earlier attempt that comes back is fenced by the session, before it starts."""
     world = DirectWorld.new()
     old = world.claimed()
     world.clock[0] += 10 * TTL
     new = world.claimed(n=2)
     assert world.run(appending, lease=new) == Success(canonical(0))
+    world.asked.clear()
     with pytest.raises(LeaseLost):
         world.run(appending, lease=old)
-    elsewhere = world.config(lambda: app("app", appending), registry_name="another")
-    assert world.run(config=elsewhere, lease=old) == Success(canonical(1))
-    assert path(world) == [new.grant.fence.token, old.grant.fence.token]
-    restored = HeldLease(old.grant, old.epoch + 1)
-    assert world.run(done, lease=restored) == DONE, "a later epoch outranks any token"
-    with pytest.raises(LeaseLost):
-        world.run(appending, lease=new)
+    assert not [ask for ask in world.asked if isinstance(ask, Act)]
+    assert path(world) == [new.grant.fence.token]
+
+
+@pytest.mark.parametrize("leased", [False, True])
+def test_the_session_is_told_registry_process_epoch_and_token(leased: bool) -> None:
+    asked: list[Any] = []
+
+    class Noting(Broken):
+        def execute(self, request: Any) -> Any:
+            asked.append(request)
+            return self.opened.execute(request)
+
+    world = DirectWorld.new()
+    config = world.config(
+        lambda: app("app", appending), sessions=Noting(world.memory), registry_name="another"
+    )
+    lease = world.claimed() if leased else None
+    assert world.run(config=config, lease=lease) == Success(canonical(0))
+    fence = SessionFence("another", "p", 1, lease.grant.fence.token) if lease else None
+    assert [type(one) for one in asked if getattr(one, "fence", fence) != fence] == []
+    assert asked[0] == Open(fence)
+    assert isinstance(asked[-1], AppendEntry)
 
 
 def test_without_a_lease_the_session_is_a_clients() -> None:
@@ -312,17 +338,34 @@ def test_services_that_cannot_be_shut_down_are_a_failure_of_the_process() -> Non
     assert log == ["+life", "+services", "-services NoneType", "-life NoneType"]
 
 
-def test_an_interrupt_is_the_callers_own() -> None:
-    """Ctrl-C, SystemExit, a loop's cancellation: no outcome of the process."""
-    world, log = DirectWorld.new(), list[str]()
+@pytest.mark.parametrize("plain", [False, True])
+def test_an_interrupt_is_the_callers_own(plain: bool) -> None:
+    """Ctrl-C, or a loop's cancellation: no outcome of the process. A handler that goes on in a thread is told."""
+    world, log, stopped = DirectWorld.new(), list[str](), list[Any]()
 
-    async def handler(ctx: Any) -> None:
+    def now(ctx: Any) -> None:
+        stopped.append(ctx)
         raise KeyboardInterrupt
 
-    whole = plugin(Block(log, "life"), Block(log, "services"), handler)
+    async def later(ctx: Any) -> None:
+        now(ctx)
+
+    whole = plugin(Block(log, "life"), Block(log, "services"), now if plain else later)
     with pytest.raises(KeyboardInterrupt):
         world.run(config=world.config(lambda: whole))
     assert log == ["+life", "+services", "-services KeyboardInterrupt", "-life KeyboardInterrupt"]
+    assert [ctx.stop_reason for ctx in stopped] == ["cancel"]
+
+
+@pytest.mark.parametrize("plain", [False, True])
+def test_a_handler_that_exits_has_failed(plain: bool) -> None:
+    def now(ctx: Any) -> None:
+        raise SystemExit("enough")
+
+    async def later(ctx: Any) -> None:
+        now(ctx)
+
+    assert DirectWorld.new().run(now if plain else later) == Failure("SystemExit", "enough", "enough")
 
 
 # --- B12: the execution context -----------------------------------------------------------------------------------
@@ -480,11 +523,23 @@ def test_a_later_attempt_gets_what_was_recorded() -> None:
 @pytest.mark.parametrize("lost", [Fenced(), Unavailable(), Unknown()])
 def test_a_handler_that_lost_its_lease_is_an_error_and_no_outcome(lost: Any) -> None:
     world = DirectWorld.new()
-    lease = world.claimed()
-    world.trouble.append(lost)
+
+    async def handler(ctx: Any) -> None:
+        world.trouble.append(lost)
+        await working(ctx)
+
     with pytest.raises(LeaseLost) as raised:
-        world.run(working, lease=lease)
+        world.run(handler, lease=world.claimed())
     assert raised.value.process_id == "p"
+
+
+def test_a_lease_that_was_lost_before_the_start_starts_nothing() -> None:
+    """S13; a session may have taken long to open."""
+    world = DirectWorld.new()
+    lease = world.claimed()
+    world.trouble.append(Fenced())
+    with pytest.raises(LeaseLost):
+        world.run(never, lease=lease)
 
 
 def test_a_lost_lease_outranks_a_cancellation_and_an_outcome_outranks_both() -> None:
@@ -492,20 +547,20 @@ def test_a_lost_lease_outranks_a_cancellation_and_an_outcome_outranks_both() -> 
     world, cancellation = DirectWorld.new(), Cancellation()
 
     async def handler(ctx: Any) -> None:
+        world.trouble.append(Fenced())
         cancellation.cancel()
         await working(ctx)
 
     lease = world.claimed()
-    world.trouble.append(Fenced())
     with pytest.raises(LeaseLost):
         world.run(handler, lease=lease, cancellation=cancellation)
 
     async def stubborn(ctx: Any) -> str:
+        world.trouble.append(Fenced())
         with pytest.raises(LeaseLost):
             await working(ctx)
         return "done"
 
-    world.trouble.append(Fenced())
     assert world.run(stubborn, lease=lease) == DONE
 
 
