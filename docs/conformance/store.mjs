@@ -6,12 +6,12 @@ import { readFileSync, writeFileSync } from 'node:fs'
 const FILE = process.argv[2], ABILITIES = ['load', 'dense', 'surrogates', 'fence_log']
 let db, s // all that the store holds, as plain JSON; the store's clock, in ms
 
-const fenced = { is: 'fenced' }
-const refused = reason => ({ is: 'refused', reason })
+const fenced = { is: 'fenced' }, refused = reason => ({ is: 'refused', reason })
 const unless = (bad, then) => bad ? refused(bad) : then()
 const ok = (is, fields) => ({ is: 'succeeded', reply: { is, ...fields } })
 const stamped = (is, row, fields) => ok(is, { stamp: { token: row.token, version: row.version, at: row.changed_at }, ...fields })
 const byCodePoint = (a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)) // which is the order of UTF-8, too
+const byKey = (a, b) => byCodePoint(a.key, b.key)
 
 // --- what is refused for good ---
 const unstorable = text => text.includes('\0') || !text.isWellFormed()
@@ -23,8 +23,7 @@ const badEvent = r => reserved(r.type) || badName(r.type) || badName(r.key) || t
 const badOutcome = ({ is, ...texts }) => tooLarge(Object.values(texts).join(''))
 
 // --- rows ---
-const idOf = row => row.registration.id
-const find = id => db.records.find(row => idOf(row) === id)
+const idOf = row => row.registration.id, find = id => db.records.find(row => idOf(row) === id)
 const now = row => Math.max(s, row.changed_at)
 const live = row => row.held && now(row) < row.expires_at // the expiry is exclusive
 const lastLease = (row, f) => row.token === f.token && same(row.claim, f.claim)
@@ -37,9 +36,8 @@ const logged = (row, event) => stamped('event_appended', row, { seq: event.seq }
 const eventOf = (row, key) => db.events.find(e => e.process_id === idOf(row) && e.key === key)
 const entry = (row, type, payload, key) => ({ process_id: idOf(row), seq: row.events, type, payload, key, at: row.changed_at })
 const append = (row, { type, payload }, key, token) => {
-  change(row, { events: row.events + 1 })
-  db.events.push({ ...entry(row, type, payload, key), token })
-  return logged(row, db.events.at(-1))
+  const event = { ...entry(change(row, { events: row.events + 1 }), type, payload, key), token }
+  return db.events.push(event) && logged(row, event)
 }
 const once = (row, r, key, token, bad, known = eventOf(row, key)) => known ? logged(row, known) : unless(bad, () => append(row, r, key, token))
 
@@ -65,8 +63,7 @@ const underLease = {
   emit_event(r, row) {
     const known = eventOf(row, 'h:' + r.key)
     if (known?.token !== r.fence.token && !holds(row, r.fence)) return fenced
-    const undeclared = row.registration.event_types.includes(r.type) ? '' : 'undeclared_event'
-    return once(row, r, 'h:' + r.key, row.token, badEvent(r) || undeclared)
+    return once(row, r, 'h:' + r.key, row.token, badEvent(r) || (row.registration.event_types.includes(r.type) ? '' : 'undeclared_event'))
   },
   complete({ fence, outcome }, row) {
     if (row.ended_by === 'complete' && lastLease(row, fence))
@@ -76,8 +73,8 @@ const underLease = {
   release({ fence, delay }, row) {
     if (lastLease(row, fence) && !row.held && [null, 'release'].includes(row.ended_by)) return ended('released', row)
     if (!holds(row, fence)) return fenced
-    const given = { ready_at: now(row) + delay, held: false, lost: 0 }
-    return ended('released', row.cancel === null ? change(row, given) : end(row, cancelled(row.cancel), 'release'))
+    if (row.cancel !== null) return ended('released', end(row, cancelled(row.cancel), 'release'))
+    return ended('released', change(row, { ready_at: now(row) + delay, held: false, lost: 0 }))
   },
 }
 
@@ -110,14 +107,18 @@ const phase = row => row.outcome ? 'ended' : live(row) ? 'running' : 'pending'
 const note = (process_id, is, stale, current, owner) => db.notes.push({
   process_id, request: is.replace(/(?:^|_)(.)/g, (_, letter) => letter.toUpperCase()), stale, current, owner, at: s,
 }) && fenced
+const status = row => ({ success: 'succeeded', failure: 'failed', cancelled: 'cancelled' })[row.outcome.is]
+const told = row => ({ process_id: idOf(row), status: status(row), version: row.version, token: row.token, at: row.changed_at })
 const terminal = row => { // the last event is kept in the row; its payload is the outcome as canonical JSON
-  const { is, control, value, raw, ...o } = row.outcome, status = { success: 'succeeded', failure: 'failed', cancelled: 'cancelled' }[is]
-  const texts = Object.entries({ status, reason: o.reason, class: o.failure_class, code: o.code, message: o.message })
+  const { control, value, raw, ...o } = row.outcome
+  const texts = Object.entries({ status: status(row), reason: o.reason, class: o.failure_class, code: o.code, message: o.message })
   const bodies = Object.entries({ value, raw, control: control === 'null' ? undefined : control }) // JSON already
   const parts = [...texts.map(([key, text]) => [key, JSON.stringify(text)]), ...bodies]
   const payload = `{${parts.filter(([, json]) => json !== undefined).sort().map(([key, json]) => `"${key}":${json}`)}}`
   return { ...entry(row, 'process.ended', payload, 'r:ended'), token: row.token }
 }
+const owned = r => row => [null, row.registration.provenance.owner_scope].includes(r.owner_scope)
+const endings = (r, of) => page(db.records.filter(row => row.outcome && row.version > r.after && of(row)).sort((a, b) => a.version - b.version), r)
 const rules = {
   claim_next: r => claim(r, () => page(db.records.filter(claimable(r.filter)).sort((a, b) => a.ready_at - b.ready_at || a.seq - b.seq), r)),
   claim: r => claim(r, () => unclaimable(find(r.process_id)) || [find(r.process_id)]),
@@ -155,8 +156,8 @@ const rules = {
   },
   get: onRow((r, record) => ok('got', { record })),
   list(r) {
-    const found = db.records.filter(row => row.seq > r.after && [null, phase(row)].includes(r.phase) &&
-      [null, row.registration.input.kind ?? ''].includes(r.kind) && [null, row.registration.provenance.owner_scope].includes(r.owner_scope))
+    const wanted = row => [null, phase(row)].includes(r.phase) && [null, row.registration.input.kind ?? ''].includes(r.kind) && owned(r)(row)
+    const found = db.records.filter(row => row.seq > r.after && wanted(row))
     return ok('listed', { records: page(found, r), next: found.length > r.limit ? found[r.limit - 1].seq : null })
   },
   read_events: onRow((r, row) => {
@@ -165,12 +166,11 @@ const rules = {
     return ok('events_read', { events, ended: row.outcome !== null && (events.at(-1)?.seq ?? r.after) >= row.events })
   }),
   read_effects(r) {
-    const found = db.effects.filter(e => e.process_id === r.process_id && byCodePoint(e.key, r.after) > 0)
-    const effects = page(found.sort((a, b) => byCodePoint(a.key, b.key)), r)
+    const effects = page(db.effects.filter(e => e.process_id === r.process_id && byCodePoint(e.key, r.after) > 0).sort(byKey), r)
     return ok('effects_read', { effects, next: effects.length === r.limit ? effects.at(-1).key : null })
   },
-  read_endings: r => ok('endings_read', { latest: db.number, endings: page(
-    db.records.filter(row => row.outcome && row.version > r.after).map(row => [row.version, idOf(row)]).sort(([a], [b]) => a - b), r) }),
+  read_owner_events: r => unless(badName(r.owner_scope), () => ok('owner_events_read', { events: endings(r, owned(r)).map(told) })),
+  read_endings: r => ok('endings_read', { latest: db.number, endings: endings(r, () => true).map(row => [row.version, idOf(row)]) }),
   read_cancels: r => ok('cancels_read', { cancels: page(
     db.records.filter(row => row.held && row.cancel !== null && row.claim.owner === r.owner).map(row => [idOf(row), row.token, row.cancel]), r) }),
   read_fence_log: r => ok('fence_log_read', { notes: page(db.notes.toReversed(), r), total: db.notes.length }),

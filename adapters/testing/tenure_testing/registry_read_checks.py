@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from attrs import evolve
+
 from tenure.canonical import NULL, Json
 from tenure.limits import Limits
-from tenure.process import Cancelled, ClaimId, Effect, Fence, terminal_event
+from tenure.process import Cancelled, ClaimId, Effect, Failure, Fence, Provenance, terminal_event
 from tenure.replies import (
     CancelsRead,
     EffectsRead,
@@ -13,6 +15,8 @@ from tenure.replies import (
     Fenced,
     Got,
     Listed,
+    OwnerEventsRead,
+    ProcessEnded,
     Reason,
     Refused,
     Registered,
@@ -37,6 +41,7 @@ from tenure.requests import (
     ReadEndings,
     ReadEvents,
     ReadFenceLog,
+    ReadOwnerEvents,
     RecordEffect,
     Register,
     Release,
@@ -255,6 +260,46 @@ def endings_are_read_by_version(world: World) -> None:
     expect(world.reply(ReadEndings(read.latest), EndingsRead).endings, ())
 
 
+def a_session_is_told_what_ended(world: World) -> None:
+    """ReadOwnerEvents (B12, S7, S16): from the transaction on that ends it, each of the session's processes that
+    ended, however it did: once, in the order of the endings, paged by version, until it is pruned."""
+    for name in ("complete", "release", "cancel", "pending"):
+        world.register(name, owner_scope="s")
+    world.register("elsewhere", owner_scope="t")
+    world.register("nobody's")
+    world.ask(Register(evolve(external("external"), provenance=Provenance("s"))))
+    expect(world.reply(ReadOwnerEvents("s"), OwnerEventsRead).events, ())
+    told: list[ProcessEnded] = []
+
+    def ends(name: str, status: str, request: Request) -> None:
+        answers = world.store.execute([request, ReadOwnerEvents("s")])
+        row = world.record(name)
+        told.append(ProcessEnded(name, status, row.version, row.token, row.changed_at))
+        expect(answers[1], Succeeded(OwnerEventsRead(tuple(told))), f"after {request}")
+        world.clock.now += 1
+
+    release = world.take("release")
+    ends("complete", "failed", Complete(world.take("complete", n=2), Failure("E", "code", "no")))
+    world.ask(RequestCancel("release"))
+    ends("release", "cancelled", Release(release))
+    ends("cancel", "cancelled", RequestCancel("cancel"))
+    ends("external", "succeeded", CompleteExternal("external", "me", success()))
+    for name in ("elsewhere", "nobody's"):
+        world.complete(world.take(name, n=3 if name == "elsewhere" else 4))
+    page = world.reply(ReadOwnerEvents("s", told[0].version, 2), OwnerEventsRead)
+    expect(page.events, tuple(told[1:3]))
+    expect(world.reply(ReadOwnerEvents("s", told[3].version), OwnerEventsRead).events, ())
+    (other,) = world.reply(ReadOwnerEvents("t"), OwnerEventsRead).events
+    expect((other.process_id, other.status), ("elsewhere", "succeeded"))
+    expect(world.reply(ReadOwnerEvents("who"), OwnerEventsRead).events, ())
+    for owner, reason in (("", Reason.BLANK), (" ", Reason.BLANK), ("\ud800", Reason.BAD_TEXT)):
+        world.refused(ReadOwnerEvents(owner), reason)
+    world.refused(ReadOwnerEvents("s" * 256), Reason.NAME_TOO_LONG)
+    world.clock.now += Limits().retry_horizon + 1
+    world.ask(Prune(limit=1))
+    expect(world.reply(ReadOwnerEvents("s"), OwnerEventsRead).events, tuple(told[1:]), "after pruning")
+
+
 def cancels_are_read_by_owner(world: World) -> None:
     """ReadCancels: the processes that this incarnation holds and that carry the flag."""
     for name in "abcd":
@@ -296,6 +341,7 @@ READ_CHECKS = (
     events_are_read_in_order,
     effects_are_read_by_key,
     endings_are_read_by_version,
+    a_session_is_told_what_ended,
     cancels_are_read_by_owner,
     reads_are_never_older,
 )

@@ -22,10 +22,21 @@ from tenure.replies import (
     EndingsRead,
     FenceNote,
     Listed,
+    ProcessEnded,
     Registered,
     Stamp,
 )
-from tenure.requests import Complete, EmitEvent, List, ReadEndings, RecordEffect, Release, Renew, Request
+from tenure.requests import (
+    Complete,
+    EmitEvent,
+    List,
+    ReadEndings,
+    ReadOwnerEvents,
+    RecordEffect,
+    Release,
+    Renew,
+    Request,
+)
 from tenure_testing.conforming.wire import FREE, class_of, to_json
 
 T = TypeVar("T")
@@ -64,6 +75,8 @@ DRAWN: dict[tuple[type, str], str] = {
     (EndingsRead, "latest"): "number",
     (Claimed, "epoch"): "epoch",
     (Ending, "version"): "number",
+    (ProcessEnded, "version"): "number",
+    (ProcessEnded, "token"): "number",
     (Cancel, "token"): "number",
 }
 """Which fields hold drawn numbers, and of which sequence."""
@@ -139,7 +152,7 @@ class Comparison:
         match request:
             case Renew() | RecordEffect() | EmitEvent() | Complete() | Release():
                 return evolve(request, fence=evolve(request.fence, token=number(request.fence.token)))
-            case ReadEndings():
+            case ReadEndings() | ReadOwnerEvents():
                 return evolve(request, after=number(request.after))
             case List():
                 return evolve(request, after=self.sequences["seq"].to_send(request.after))

@@ -5,7 +5,8 @@ from __future__ import annotations
 from attrs import evolve
 
 from tenure.canonical import NULL, Json
-from tenure.process import Cancelled, ClaimId, Failure, Fence, Success
+from tenure.process import Cancelled, ClaimId, Failure, Fence, Provenance, Success
+from tenure.replies import ProcessEnded
 from tenure.requests import (
     AppendEvent,
     Claim,
@@ -21,6 +22,7 @@ from tenure.requests import (
     ReadEffects,
     ReadEndings,
     ReadEvents,
+    ReadOwnerEvents,
     RecordEffect,
     Register,
     Release,
@@ -183,6 +185,44 @@ def endings_are_read_by_version(story: Story) -> None:
     story.ok(ReadEndings(0), endings=tuple(versions), latest=versions[-1][0])
     story.ok(ReadEndings(versions[0][0], 1), endings=(versions[1],))
     story.ok(ReadEndings(versions[-1][0]), endings=())
+
+
+@scenario("S7 S16")
+def a_session_is_told_what_ended(story: Story) -> None:
+    """Its log has each of its processes that ended, however it did, in the order of the endings (B12)."""
+    for name in ("a", "b", "c", "waits"):
+        story.register(name, owner_scope="s")
+    story.register("elsewhere", owner_scope="t")
+    story.register("nobody's")
+    story.ok(Register(evolve(external("x"), provenance=Provenance("s"))))
+    story.ok(ReadOwnerEvents("s"), events=())
+    a, b, other, nobodys = (story.take(name) for name in ("a", "b", "elsewhere", "nobody's"))
+    story.ok(RequestCancel("a"))
+    story.later(1)
+    story.ok(Complete(b, Failure("E", "code", "no")))
+    story.ok(Complete(other, success()))
+    story.ok(Complete(nobodys, success()))
+    story.ok(Release(a))
+    story.ok(RequestCancel("c"))
+    story.later(1)
+    story.ok(CompleteExternal("x", "me", success()))
+    ends = (("b", "failed"), ("a", "cancelled"), ("c", "cancelled"), ("x", "succeeded"))
+    rows = [(status, story.row(name)) for name, status in ends]
+    told = [ProcessEnded(row.id, status, row.version, row.token, row.changed_at) for status, row in rows]
+    story.ok(ReadOwnerEvents("s"), events=tuple(told))
+    story.ok(ReadOwnerEvents("s", told[0].version, 2), events=tuple(told[1:3]))
+    story.ok(ReadOwnerEvents("s", told[3].version), events=())
+    story.ok(ReadOwnerEvents("who"), events=())
+    story.refused("blank", ReadOwnerEvents(""), ReadOwnerEvents("\u2003"))
+    story.refused("name_too_long", ReadOwnerEvents("s" * 256))
+
+
+@scenario("S22")
+def what_ended_in_a_batch_is_told_in_it(story: Story) -> None:
+    """The ending and its entry in the session's log are of one transaction (B12)."""
+    fence = story.started(owner_scope="s")
+    words = story.batch(Complete(fence, success()), ReadOwnerEvents("s"))
+    story.expect("answers", words, ["ok", "ok"])
 
 
 @scenario("S16 L4")

@@ -30,6 +30,7 @@ from tenure.requests import (
     ReadEndings,
     ReadEvents,
     ReadFenceLog,
+    ReadOwnerEvents,
     RecordEffect,
     Register,
     Release,
@@ -46,6 +47,7 @@ LIMITS = Limits(takeover_wait=10, takeover_cap=40, retry_horizon=60_000, fence_l
 
 TTL = 1_000
 NAMES = ("a", "b", "c", "d", "x", "late")
+SESSION = "s"
 OWNERS = ("w", "v")
 WANTED = ClaimFilter("", ("k",))
 
@@ -123,7 +125,10 @@ def story() -> Story:
 
 
 def _registrations() -> list[Request]:
-    return [*(Register(process(name)) for name in "abcd"), Register(external("x", Json('{"by":"hand"}')))]
+    return [
+        *(Register(process(name, owner_scope=SESSION)) for name in "abcd"),
+        Register(external("x", Json('{"by":"hand"}'))),
+    ]
 
 
 def _fences(answers: Sequence[Answer]) -> list[Fence]:
@@ -132,7 +137,7 @@ def _fences(answers: Sequence[Answer]) -> list[Fence]:
 
 def reads() -> list[Request]:
     """Requests that read all that a store has to tell."""
-    asked: list[Request] = [List(limit=100), ReadEndings(0), ReadFenceLog(10)]
+    asked: list[Request] = [List(limit=100), ReadEndings(0), ReadOwnerEvents(SESSION), ReadFenceLog(10)]
     asked += [ReadCancels(owner) for owner in OWNERS]
     for name in NAMES:
         asked += [Get(name), ReadEvents(name), ReadEffects(name)]

@@ -45,6 +45,7 @@ from tenure.requests import (
     ReadEndings,
     ReadEvents,
     ReadFenceLog,
+    ReadOwnerEvents,
     RecordEffect,
     Register,
     Release,
@@ -297,6 +298,7 @@ def _reads() -> list[Request]:
         *(ReadEvents(*each) for each in product(names, (0, 1), (1, 2))),
         *(ReadEffects(*each) for each in product(names, ("", "1", LONE), (1, 2))),
         *(ReadEndings(*each) for each in product((0, 10), (1, 2))),
+        *(ReadOwnerEvents(*each) for each in product(("s", "other", "", LONE), (0, 10), (1, 2))),
         *(ReadCancels(*each) for each in product((*OWNERS, LONE), (1, 2))),
         *(ReadFenceLog(limit) for limit in (1, 3)),
     ]

@@ -24,6 +24,7 @@ from tenure.requests import (
     ReadEndings,
     ReadEvents,
     ReadFenceLog,
+    ReadOwnerEvents,
     Request,
 )
 from tenure.stores import Cursor, ProcessRegistry
@@ -135,6 +136,8 @@ class Lockstep:
         if known is not self.model:
             first: list[Request] = [List(limit=ALL), ReadEndings(0, ALL)]
             asked = first + [ReadCancels(owner) for owner in self.owners]
+            sessions = {record.registration.provenance.owner_scope: None for record in self.model.records}
+            asked += [ReadOwnerEvents(session, limit=ALL) for session in sessions if session]
             for name in self.names:
                 asked += [ReadEvents(name, limit=ALL), ReadEffects(name, limit=ALL)]
             wanted = [apply(self.model, request, StoreTime(0))[1] for request in asked]
