@@ -3,7 +3,7 @@ everywhere."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any, Generic, NoReturn, TypeVar, assert_never, cast, get_args, overload
 
@@ -12,8 +12,10 @@ from attrs import field, frozen
 from tenure.app import Converter, Kind, event_types, string
 from tenure.asks import AskFunction, AwaitEnd, AwaitEvents, Heard, Submit
 from tenure.canonical import canonical, parsed
+from tenure.contents import Contents
 from tenure.errors import (
     Conflict,
+    FacetMissing,
     InvalidValue,
     ProcessCancelled,
     ProcessFailed,
@@ -25,6 +27,7 @@ from tenure.errors import (
     WaitTimeout,
 )
 from tenure.events import Following, told_event
+from tenure.facets import present
 from tenure.process import (
     Cancelled,
     Event,
@@ -65,6 +68,7 @@ from tenure.requests import (
     Register,
     RequestCancel,
 )
+from tenure.session import Session
 from tenure.timings import is_duration, patience
 
 P = TypeVar("P")
@@ -82,6 +86,28 @@ class Client:
     _new_id: Callable[[], str]
     limit: int = field(kw_only=True)
     timeout: float = field(default=30.0, kw_only=True)
+    _opens: Callable[[str], Awaitable[Session]] | None = field(default=None, kw_only=True)
+    _attachments: Contents | None = field(default=None, kw_only=True)
+    _artifacts: Contents | None = field(default=None, kw_only=True)
+
+    async def session(self, session_id: str) -> Session:
+        """Open a session as a client, without a lease: it writes as long as its head is the session's (CONTRACT §8).
+
+        Raises FacetMissing where the deployment has no sessions, and what `tenure.session.open_session` raises.
+        """
+        if self._opens is None:
+            raise FacetMissing("sessions")
+        return await self._opens(session_id)
+
+    @property
+    def attachments(self) -> Contents:
+        """The deployment's attachments. Raises FacetMissing."""
+        return present(self._attachments, "attachments")
+
+    @property
+    def artifacts(self) -> Contents:
+        """The deployment's artifacts. Raises FacetMissing."""
+        return present(self._artifacts, "artifacts")
 
     @overload
     async def start(

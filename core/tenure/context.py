@@ -15,6 +15,7 @@ from tenure.contents import Contents
 from tenure.effects import IN_THE_REGISTRY, Effects
 from tenure.errors import EventMismatch, FacetMissing, HandlerStopped, InvalidValue
 from tenure.events import NO_SHAPES, Hearing
+from tenure.facets import present
 from tenure.instants import Instant
 from tenure.process import Event
 from tenure.replies import Grant
@@ -59,7 +60,8 @@ class Context:
         """`runtime`: what was rebuilt around the process. `opens`: opens its session at the first use, where it was
         not opened before. `shapes`: of the events that its kind declares."""
         self._ask, self._grant, self._convert, self._limit = ask, grant, convert, limit
-        self._runtime, self._opens, self._session = runtime, opens, runtime.session
+        self._runtime, self._opens = runtime, opens
+        self._sessions = [] if runtime.session is None else [runtime.session]
         self._effects = Effects(
             ask, grant, epoch, convert, limit, runtime.effects, runtime.attachments, self.checkpoint
         )
@@ -90,22 +92,21 @@ class Context:
 
         Raises FacetMissing where the deployment has no sessions, and what `open_session` raises.
         """
-        if self._session is None:
+        if not self._sessions:
             if self._opens is None:
                 raise FacetMissing("sessions")
-            opened = await self._opens()
-            self._session = self._session or opened  # another task of the handler may have been faster
-        return self._session
+            self._sessions.append(await self._opens())
+        return self._sessions[0]  # another task of the handler may have been faster
 
     @property
     def attachments(self) -> Contents:
         """The deployment's attachments. Raises FacetMissing."""
-        return _present(self._runtime.attachments, "attachments")
+        return present(self._runtime.attachments, "attachments")
 
     @property
     def artifacts(self) -> Contents:
         """The deployment's artifacts. Raises FacetMissing."""
-        return _present(self._runtime.artifacts, "artifacts")
+        return present(self._runtime.artifacts, "artifacts")
 
     @property
     def fencing_token(self) -> FencingToken:
@@ -185,9 +186,3 @@ class Context:
         """Until when, in local time, the handler may act, or None: the machine is asked, so the answer is as fresh as
         can be (S13)."""
         return await permitted(self._ask, self._grant.fence)
-
-
-def _present(contents: Contents | None, what: str) -> Contents:
-    if contents is None:
-        raise FacetMissing(what)
-    return contents

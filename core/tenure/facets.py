@@ -7,7 +7,8 @@ from typing import Protocol
 
 from attrs import frozen
 
-from tenure.contents import ContentStore
+from tenure.contents import Contents, ContentStore
+from tenure.errors import FacetMissing
 from tenure.sessions import SessionStoreFactory
 
 
@@ -27,3 +28,10 @@ class BringsFacets(Protocol):
     def facets(self) -> StoredFacets:
         """Always the same, opened at the first call, from any thread; closed with the registry. Raises StoreUnusable,
         StoreUnavailable."""
+
+
+def present(contents: Contents | None, what: str) -> Contents:
+    """The deployment's attachments or artifacts. Raises FacetMissing."""
+    if contents is None:
+        raise FacetMissing(what)
+    return contents

@@ -74,7 +74,7 @@ async def open_session(
     factory or its store raise (W4). LeaseLost: a later attempt has opened it.
     """
     name = session_name(session_id)
-    store: SessionStore = await _called(ask, name, "opening", factory.open, name, policy)
+    store: SessionStore = await _called(ask, name, "opening it", factory.open, name, policy)
     session = Session(ask, store, name, policy, residency, fence, convert)
     await session.refresh()
     return session

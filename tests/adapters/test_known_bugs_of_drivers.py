@@ -17,11 +17,11 @@ from tenure.instants import Instant, StoreTime
 from tenure.process import ClaimId, Fence, Provenance, Record, Registration, Work
 from tenure.replies import Fenced, Grant, Unavailable, Unknown
 from tenure.requests import Register
-from tenure_driver.blocking import driven
 from tenure_driver.bodies import Bodies, handler_of
 from tenure_driver.clocks import local_now
 from tenure_driver.convert import CattrsConverter
 from tenure_driver.deployments import config_of
+from tenure_driver.driving import driven
 from tenure_driver.jobs import Job
 from tenure_driver.messages import Asked
 from tenure_driver.options import WorkerOptions, new_id

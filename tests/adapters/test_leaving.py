@@ -292,7 +292,7 @@ def test_a_worker_that_may_not_drive_says_so(host: Host, monkeypatch: pytest.Mon
     def fault(facets: object) -> str:
         return "the session store is inline"
 
-    monkeypatch.setattr("tenure_driver.options.tier_fault", fault)
+    monkeypatch.setattr("tenure.config.tier_fault", fault)
 
     async def main() -> None:
         async with host.adapter.worker(App(), "memory:") as worker:

@@ -19,7 +19,7 @@ from heapq import heappop, heappush
 from itertools import count
 from typing import Any, TypeVar, Unpack
 
-from tenure import App, Client, Limits, ProcessRegistry
+from tenure import Client, Limits
 from tenure.asks import Ask, CallPlain
 from tenure.handlers import failure_of
 from tenure.process import Outcome
@@ -300,29 +300,27 @@ class _Loop:
 
 
 def worker(
-    app: App, store: ProcessRegistry | str, **options: Unpack[Options]
+    what: What, store: Store | None = None, **options: Unpack[Options]
 ) -> AbstractAsyncContextManager[Worker]:
     """A worker of the store, by URL or as an object."""
-    return working(partial(_Loop, app, store, WorkerOptions(**options)))
+    return working(partial(_Loop, what, store, WorkerOptions(**options)))
 
 
-def connect(
-    store: ProcessRegistry | str, *, limits: Limits | None = None
-) -> AbstractAsyncContextManager[Client]:
+def connect(store: Store, *, limits: Limits | None = None) -> AbstractAsyncContextManager[Client]:
     """A client without a worker."""
     return connected(partial(_Loop, None, store, WorkerOptions(limits=limits or Limits())))
 
 
 def run(
-    app: App,
-    store: ProcessRegistry | str,
+    what: What,
+    store: Store | None,
     main: Callable[[Client], Awaitable[T]],
     **options: Unpack[Options],
 ) -> T:
     """Open a worker, await `main(client)`, drain, and return what it returned."""
 
     async def opened() -> T:
-        async with worker(app, store, **options) as running:
+        async with worker(what, store, **options) as running:
             return await main(running.client)
 
     return drive(opened())

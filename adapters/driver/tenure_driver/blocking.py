@@ -7,7 +7,7 @@ compares names and signatures.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from typing import Any, Generic, TypeVar, overload
 
 from attrs import frozen
@@ -15,41 +15,16 @@ from attrs import frozen
 from tenure.app import Kind
 from tenure.client import Client, Handle
 from tenure.context import Context, FencingToken
-from tenure.errors import InvalidValue
 from tenure.process import Event, Outcome, Record
 from tenure.replies import Answer, Listed
 from tenure.requests import ClientRequest, Phase, ReadRequest
+from tenure_driver.blocking_contents import BlockingContents
+from tenure_driver.blocking_session import BlockingSession
+from tenure_driver.driving import driven, iterated
 
 T = TypeVar("T")
 P = TypeVar("P")
 R = TypeVar("R")
-
-
-def driven(coroutine: Coroutine[Any, Any, T]) -> T:
-    """What the coroutine returns. Raises InvalidValue where it awaits something that needs an event loop."""
-    try:
-        coroutine.send(None)
-    except StopIteration as done:
-        value: T = done.value
-        return value
-    coroutine.close()
-    raise InvalidValue(
-        "an async function needs an event loop: call it from an async handler, or pass a plain function"
-    )
-
-
-def iterated(values: AsyncIterator[T]) -> Iterator[T]:
-    """The same values, for a program without an event loop."""
-    while True:
-        try:
-            value = driven(_next(values))
-        except StopAsyncIteration:
-            return
-        yield value
-
-
-async def _next(values: AsyncIterator[T]) -> T:
-    return await anext(values)
 
 
 @frozen(eq=False)
@@ -72,6 +47,20 @@ class BlockingContext:
     def owner_scope(self) -> str:
         """The session that owns the process."""
         return self._ctx.owner_scope
+
+    def session(self) -> BlockingSession:
+        """As `Context.session`."""
+        return BlockingSession(driven(self._ctx.session()))
+
+    @property
+    def attachments(self) -> BlockingContents:
+        """As `Context.attachments`."""
+        return BlockingContents(self._ctx.attachments)
+
+    @property
+    def artifacts(self) -> BlockingContents:
+        """As `Context.artifacts`."""
+        return BlockingContents(self._ctx.artifacts)
 
     @property
     def fencing_token(self) -> FencingToken:
@@ -188,6 +177,20 @@ class BlockingClient:
     ) -> Listed:
         """As `Client.list`."""
         return driven(self._client.list(phase=phase, kind=kind, owner=owner, after=after, limit=limit))
+
+    def session(self, session_id: str) -> BlockingSession:
+        """As `Client.session`."""
+        return BlockingSession(driven(self._client.session(session_id)))
+
+    @property
+    def attachments(self) -> BlockingContents:
+        """As `Client.attachments`."""
+        return BlockingContents(self._client.attachments)
+
+    @property
+    def artifacts(self) -> BlockingContents:
+        """As `Client.artifacts`."""
+        return BlockingContents(self._client.artifacts)
 
     def submit(self, request: ClientRequest | ReadRequest) -> Answer:
         """As `Client.submit`."""

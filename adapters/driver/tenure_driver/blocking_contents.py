@@ -8,7 +8,7 @@ from typing import Any, cast
 from attrs import frozen
 
 from tenure.contents import WHOLE_LIMIT, Content, Contents, Source
-from tenure_driver.blocking import driven
+from tenure_driver.driving import driven
 
 
 @frozen(eq=False)

@@ -9,7 +9,7 @@ from attrs import frozen
 
 from tenure.session import Session
 from tenure.sessions import Entry
-from tenure_driver.blocking import driven
+from tenure_driver.driving import driven
 
 
 @frozen(eq=False)

@@ -10,7 +10,8 @@ from tenure.context import Context
 from tenure.handlers import Run
 from tenure.instants import Instant
 from tenure.process import Outcome
-from tenure_driver.blocking import BlockingContext, driven
+from tenure_driver.blocking import BlockingContext
+from tenure_driver.driving import driven
 
 
 @frozen(eq=False)

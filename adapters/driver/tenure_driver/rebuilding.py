@@ -60,10 +60,13 @@ class Surroundings:
             return Opens.ALL
         return Opens.OWNERS if has_facets(self.config) else Opens.NONE
 
-    async def session(self, ask: AskFunction, session_id: str, process_id: str, token: int) -> Session:
-        """Open it under the lease of `token`; raises as `open_session` does."""
+    def fence(self, process_id: str, token: int) -> SessionFence:
+        """What the writes of that attempt carry."""
+        return SessionFence(self.config.registry_name, process_id, self.config.registry.epoch, token)
+
+    async def session(self, ask: AskFunction, session_id: str, fence: SessionFence | None = None) -> Session:
+        """Open it, under the lease of an attempt or as a client; raises as `open_session` does."""
         config = self.config
-        fence = SessionFence(config.registry_name, process_id, config.registry.epoch, token)
         return await open_session(
             ask, config.sessions, session_id, config.policy, config.residency, fence, self.convert
         )
@@ -136,5 +139,6 @@ class Rebuild:
         scope = await ask(CallPlain(scope_of, (around.config.runtime.effects, self.name)))
         session = None
         if has_facets(around.config):
-            session = await around.session(ask, command.owner_scope, self.name, command.token)
+            fence = around.fence(self.name, command.token)
+            session = await around.session(ask, command.owner_scope, fence)
         return around.runtime(ask, session, scope)

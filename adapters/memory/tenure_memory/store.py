@@ -8,12 +8,15 @@ from collections.abc import Callable, Sequence
 from threading import Condition
 
 from tenure.errors import ForkedProcess, InvalidValue
+from tenure.facets import StoredFacets
 from tenure.instants import StoreTime
 from tenure.limits import DEFAULT_LIMITS, Limits
 from tenure.model import execute
 from tenure.replies import Answer, Unavailable
 from tenure.requests import Request
 from tenure.stores import Cursor, DurabilityTier
+from tenure_memory.contents import MemoryContents
+from tenure_memory.sessions import MemorySessions
 from tenure_memory.tables import MemoryTables
 
 
@@ -41,6 +44,11 @@ class MemoryRegistry:
     ) -> None:
         self._clock = clock
         self._tables = tables or MemoryTables(limits)
+        self._facets = StoredFacets(
+            MemorySessions(clock=clock, limits=limits),
+            MemoryContents("attachment"),
+            MemoryContents("artifact"),
+        )
         self._changed = Condition()
         self._closed = False
         self._pid = os.getpid()
@@ -54,6 +62,10 @@ class MemoryRegistry:
     def epoch(self) -> int:
         """Always 1, since nothing here is ever restored from a backup."""
         return self._tables.epoch
+
+    def facets(self) -> StoredFacets:
+        """The sessions, attachments and artifacts of this deployment in memory."""
+        return self._facets
 
     def execute(self, batch: Sequence[Request]) -> Sequence[Answer]:
         """The answers to the batch, in its order; all of it or, if it breaks off by an error of ours, nothing."""

@@ -28,11 +28,10 @@ from tenure.sessions import (
 )
 from tenure.stores import DurabilityTier
 from tenure_sqlite.held import HeldFile
-from tenure_sqlite.link import Connect, connect
+from tenure_sqlite.link import GAP, Connect, connect
 from tenure_sqlite.location import path_of
 from tenure_sqlite.session_rows import SqliteSessionTables
 from tenure_sqlite.session_schema import FIRST, TABLES
-from tenure_sqlite.store import GAP
 
 PATIENCE = 2.0
 """Seconds to wait for another process's transaction; a session sends its request three times."""

@@ -14,6 +14,7 @@ from pathlib import Path
 from threading import Event, Lock
 
 from tenure.errors import ForkedProcess, StoreUnavailable, StoreUnusable
+from tenure.facets import StoredFacets
 from tenure.instants import StoreTime
 from tenure.limits import DEFAULT_LIMITS, Limits
 from tenure.model import execute
@@ -41,17 +42,14 @@ from tenure.requests import (
 )
 from tenure.stores import Cursor, DurabilityTier
 from tenure_sqlite import forks
-from tenure_sqlite.link import Connect, check_place, connect, open_file, patiently
+from tenure_sqlite.facets import SqliteFacets
+from tenure_sqlite.link import CLOSE_PATIENCE, GAP, Connect, check_place, connect, open_file, patiently
 from tenure_sqlite.location import path_of
 from tenure_sqlite.tables import NeedsWrite, SqliteTables
 from tenure_sqlite.trouble import TROUBLE, Trouble, answer_to, is_busy, raise_unusable, words_of
 
-GAP = 0.001
-"""Seconds that this process leaves between two write transactions, so that others get in (CONTRACT §5)."""
 FEED_POLL = 0.03
 """Seconds between two looks at the file's change counter, while somebody waits."""
-CLOSE_PATIENCE = 1.0
-"""Seconds that `close` waits for a call in another thread; then that thread closes its connection itself."""
 
 _READS = (Get, List, ReadEvents, ReadOwnerEvents, ReadEffects, ReadEndings, ReadCancels, ReadFenceLog)
 _MAYBE_READS = frozenset((*_READS, ClaimNext))
@@ -107,6 +105,7 @@ class SqliteRegistry:
         self._feed: sqlite3.Connection | None = None
         self._identity: tuple[int, int] | None = None
         self._last_write = 0.0
+        self._facets = SqliteFacets(path, clock, limits, busy_timeout, gap, open_connection)
         check_place(path)
         forks.refuse_inherited(path)
         forks.watch(self)
@@ -128,6 +127,11 @@ class SqliteRegistry:
     def epoch(self) -> int:
         """The file's epoch as last read: outside this store a fencing token is compared as (epoch, token)."""
         return self._epoch
+
+    def facets(self) -> StoredFacets:
+        """The sessions, attachments and artifacts in the same file. Raises StoreUnusable, StoreUnavailable."""
+        self._check_process()
+        return self._facets.opened()
 
     # --- requests -------------------------------------------------------------------------------------------------
 
@@ -265,6 +269,7 @@ class SqliteRegistry:
         """Close the connections; one in use by a call that hangs is closed by that call's own thread. Repeatable."""
         self._check_process()
         self._closed.set()
+        self._facets.close()
         for lock, drop in ((self._feed_lock, self._drop_feed), (self._lock, self._drop)):
             if lock.acquire(timeout=CLOSE_PATIENCE):
                 try:

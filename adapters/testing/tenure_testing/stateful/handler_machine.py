@@ -44,9 +44,9 @@ from tenure.errors import StoreUnavailable, StoreUnknown
 from tenure.process import Cancelled, Failure, Outcome
 from tenure.replies import Answer, Completed, Succeeded
 from tenure.requests import ClaimNext, Complete, EmitEvent, RecordEffect, Register, Release, Renew
+from tenure_driver.jobs import Job
 from tenure_driver.messages import StoreCall
 from tenure_driver.options import Options
-from tenure_driver.runner import Job
 from tenure_testing.playing import Execution, Host, Make, Observer, World
 from tenure_testing.stateful.judge import broken
 
