@@ -6,14 +6,18 @@ decides all this does no I/O, so that the code that runs in production is the ve
 
 from tenure.app import App, Converter, Kind
 from tenure.client import Client, Handle
+from tenure.config import RuntimeHost, WorkerConfig
 from tenure.contents import Content, Contents, ContentStore
 from tenure.context import Context, FencingToken
+from tenure.direct import Cancellation, ExecutionContext, HeldLease
 from tenure.effects import EffectHost, EffectJournal, EffectScope, InlineEffects, RegistryEffects
 from tenure.errors import (
+    BlankProcessId,
     Conflict,
     ContentCorrupt,
     ContentNotFound,
     DuplicateKind,
+    DuplicatePlugin,
     EffectFailed,
     EffectHostFailed,
     EffectKeyReused,
@@ -28,12 +32,17 @@ from tenure.errors import (
     InvalidTimings,
     InvalidValue,
     LeaseLost,
+    LeaseRequired,
     Misuse,
     NotJson,
+    OwnerScopeMissing,
+    PluginFailed,
     ProcessCancelled,
     ProcessFailed,
     ProcessNotFound,
+    ProfileMismatch,
     RequestRefused,
+    ServicesFailed,
     SessionBusy,
     SessionCorrupt,
     SessionFull,
@@ -42,8 +51,10 @@ from tenure.errors import (
     StoreUnknown,
     StoreUnusable,
     TenureError,
+    TierMismatch,
     TooLarge,
     UndeclaredEvent,
+    Unfit,
     UnknownKind,
     WaitTimeout,
     WorkerClosed,
@@ -51,6 +62,7 @@ from tenure.errors import (
     WorkerRefused,
 )
 from tenure.limits import Limits
+from tenure.plugins import Plugin, PluginHost, PluginStack
 from tenure.process import (
     Cancelled,
     Effect,
@@ -63,6 +75,7 @@ from tenure.process import (
     Success,
 )
 from tenure.requests import Phase
+from tenure.runtime import Runtime
 from tenure.session import Session
 from tenure.sessions import (
     Entry,
@@ -77,6 +90,8 @@ from tenure.timings import LeaseTimings
 
 __all__ = [
     "App",
+    "BlankProcessId",
+    "Cancellation",
     "Cancelled",
     "Client",
     "Conflict",
@@ -88,6 +103,7 @@ __all__ = [
     "Context",
     "Converter",
     "DuplicateKind",
+    "DuplicatePlugin",
     "DurabilityTier",
     "Effect",
     "EffectFailed",
@@ -103,33 +119,45 @@ __all__ = [
     "EntryNotFound",
     "Event",
     "EventMismatch",
+    "ExecutionContext",
     "Failure",
     "FencingToken",
     "ForkedProcess",
     "Handle",
     "HandlerStopped",
     "HeadMoved",
+    "HeldLease",
     "InlineEffects",
     "InvalidTimings",
     "InvalidValue",
     "Kind",
     "LeaseLost",
+    "LeaseRequired",
     "LeaseTimings",
     "Limits",
     "Misuse",
     "NotJson",
     "Outcome",
+    "OwnerScopeMissing",
     "Phase",
+    "Plugin",
+    "PluginFailed",
+    "PluginHost",
+    "PluginStack",
     "ProcessCancelled",
     "ProcessFailed",
     "ProcessNotFound",
     "ProcessRegistry",
+    "ProfileMismatch",
     "Provenance",
     "Record",
     "Registration",
     "RegistryEffects",
     "RequestRefused",
     "Residency",
+    "Runtime",
+    "RuntimeHost",
+    "ServicesFailed",
     "Session",
     "SessionBusy",
     "SessionCorrupt",
@@ -144,11 +172,14 @@ __all__ = [
     "StoreUnusable",
     "Success",
     "TenureError",
+    "TierMismatch",
     "TooLarge",
     "UndeclaredEvent",
+    "Unfit",
     "UnknownKind",
     "WaitTimeout",
     "WorkerClosed",
+    "WorkerConfig",
     "WorkerCrashed",
     "WorkerRefused",
 ]

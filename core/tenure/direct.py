@@ -66,6 +66,9 @@ class ExecutionContext:
     wake: str = field(default="", validator=_text)
 
 
+WAKES_THE_OWNER = ExecutionContext()
+
+
 @frozen
 class HeldLease:
     """The lease that the caller got by Claim, as `Claimed` has it: the grant, and the registry's epoch."""
@@ -113,7 +116,7 @@ async def run_process(
     *,
     ask: AskFunction,
     convert: Converter,
-    execution: ExecutionContext = ExecutionContext(),
+    execution: ExecutionContext = WAKES_THE_OWNER,
     cancellation: Cancellation | None = None,
     effects: EffectScope | None = None,
     lease: HeldLease | None = None,

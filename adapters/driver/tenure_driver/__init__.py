@@ -3,6 +3,7 @@
 from tenure_driver.blocking import BlockingClient, BlockingContext, BlockingHandle
 from tenure_driver.connection import connect
 from tenure_driver.deployments import durable_config, in_memory_host
+from tenure_driver.direct import DirectOptions, directly, run_process
 from tenure_driver.jobs import Job
 from tenure_driver.options import Options, Tap, WorkerOptions
 from tenure_driver.rebuilding import AwaitStart
@@ -17,6 +18,7 @@ __all__ = [
     "BlockingClient",
     "BlockingContext",
     "BlockingHandle",
+    "DirectOptions",
     "Job",
     "Loop",
     "Options",
@@ -31,9 +33,11 @@ __all__ = [
     "WorkerOptions",
     "connect",
     "connected",
+    "directly",
     "durable_config",
     "in_memory_host",
     "open_store",
     "reply_of",
+    "run_process",
     "working",
 ]
