@@ -10,13 +10,11 @@ from attrs import define, field
 from tenure.canonical import Json
 from tenure.contents import BytesLike, Content, Contents, Intake, Upload
 from tenure.context import Context
-from tenure.effects import EffectScope, RegistryScope
+from tenure.effects import IN_THE_REGISTRY, EffectScope
 from tenure.errors import ContentCorrupt, ContentNotFound, StoreUnavailable
 from tenure.runtime import Runtime
 from tenure.stores import DurabilityTier
 from tests.core.trampoline_asks import EPOCH, World, driven
-
-IN_THE_REGISTRY = RegistryScope()
 
 
 @define(eq=False)
@@ -73,14 +71,8 @@ class _Upload(Upload):
 def attempt(world: World, scope: EffectScope = IN_THE_REGISTRY, shelf: Shelf | None = None) -> Context:
     """The context of a new attempt, whose effects are kept there; with attachments, where there is a shelf."""
     contents = Contents(world.ask, shelf, "attachment") if shelf else None
-    return Context(
-        world.ask,
-        world.claim(),
-        EPOCH,
-        world.convert,
-        world.state.limits.payload,
-        Runtime(None, contents, None, scope),
-    )
+    runtime = Runtime(None, contents, None, scope)
+    return Context(world.ask, world.claim(), EPOCH, world.convert, world.state.limits.payload, runtime)
 
 
 def effect(ctx: Context, key: str, fn: Callable[..., Any], *args: Any) -> Any:

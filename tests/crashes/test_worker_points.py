@@ -12,7 +12,7 @@ import pytest
 
 import tenure.claims
 import tenure.registry
-from tenure.context import Context
+from tenure.effects import Effects
 from tenure.process import Fence, Record
 from tenure.replies import Fenced, Unknown
 from tenure.requests import (
@@ -153,10 +153,10 @@ def stale_writes_count(patch: pytest.MonkeyPatch) -> None:
 def the_journal_is_not_read(patch: pytest.MonkeyPatch) -> None:
     """W9: an effect that was recorded is run again by the next attempt."""
 
-    async def nothing(self: Context) -> dict[str, Any]:
+    async def nothing(self: Effects, journal: object) -> dict[str, Any]:
         return {}
 
-    patch.setattr(Context, "_recorded", nothing)
+    patch.setattr(Effects, "_recorded", nothing)
 
 
 def no_handler_is_cancelled(patch: pytest.MonkeyPatch) -> None:

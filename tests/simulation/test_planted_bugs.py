@@ -12,7 +12,7 @@ import pytest
 from attrs import evolve
 
 import tenure.claims
-from tenure.context import Context
+from tenure.effects import Effects
 from tenure.limits import Limits
 from tenure_driver import Job
 from tenure_testing.playing.host import Life
@@ -66,10 +66,10 @@ def test_few_seeds_find_a_planted_bug_and_name_its_property(
 
 
 def the_journal_is_not_read(patch: pytest.MonkeyPatch) -> None:
-    async def nothing(self: Context) -> dict[str, Any]:
+    async def nothing(self: Effects, journal: object) -> dict[str, Any]:
         return {}
 
-    patch.setattr(Context, "_recorded", nothing)
+    patch.setattr(Effects, "_recorded", nothing)
 
 
 def no_handler_is_cancelled(patch: pytest.MonkeyPatch) -> None:
