@@ -14,8 +14,8 @@ import trio
 
 import tenure_asyncio
 import tenure_trio
-from tenure import App, Client, Limits, ProcessRegistry
-from tenure_driver import Options, Worker
+from tenure import Client, Limits
+from tenure_driver import Options, Store, What, Worker
 from tests.adapters import trampoline
 
 T = TypeVar("T")
@@ -28,15 +28,15 @@ class Adapter(Protocol):
     """What every adapter offers."""
 
     def worker(
-        self, app: App, store: ProcessRegistry | str, **options: Unpack[Options]
+        self, what: What, store: Store | None = None, **options: Unpack[Options]
     ) -> AbstractAsyncContextManager[Worker]: ...
     def connect(
-        self, store: ProcessRegistry | str, *, limits: Limits | None = None
+        self, store: Store, *, limits: Limits | None = None
     ) -> AbstractAsyncContextManager[Client]: ...
     def run(
         self,
-        app: App,
-        store: ProcessRegistry | str,
+        what: What,
+        store: Store | None,
         main: Callable[[Client], Awaitable[T]],
         **options: Unpack[Options],
     ) -> T: ...

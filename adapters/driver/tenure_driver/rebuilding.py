@@ -4,7 +4,8 @@ of its plugins. One task of the loop does it and then runs the handler, so that 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any, Protocol, TypeVar
+from functools import partial
+from typing import Any, Protocol, TypeAlias
 
 from attrs import define, frozen
 
@@ -26,7 +27,7 @@ from tenure_driver.jobs import Job
 from tenure_driver.messages import Opened, OpeningFault
 from tenure_driver.openings import Opens
 
-T = TypeVar("T")
+OpenSessions: TypeAlias = Callable[..., Awaitable[Session]]
 PERMANENT = (SessionCorrupt, SessionFull, InvalidValue)
 """What no other try and no other worker could change (CONTRACT §7)."""
 
@@ -53,12 +54,17 @@ class Surroundings:
     plugins: PluginStack
     convert: Converter
 
+    @property
+    def has_facets(self) -> bool:
+        """Whether there are sessions and contents at all."""
+        return has_facets(self.config)
+
     def opens(self) -> Opens:
         """Which processes need a rebuild before their handlers start."""
         ours = isinstance(self.config.runtime.effects, RegistryEffects | InlineEffects)
         if not ours or any(plugin.services is not None for plugin in self.plugins.plugins):
             return Opens.ALL
-        return Opens.OWNERS if has_facets(self.config) else Opens.NONE
+        return Opens.OWNERS if self.has_facets else Opens.NONE
 
     def fence(self, process_id: str, token: int) -> SessionFence:
         """What the writes of that attempt carry."""
@@ -71,11 +77,21 @@ class Surroundings:
             ask, config.sessions, session_id, config.policy, config.residency, fence, self.convert
         )
 
+    def attachments(self, ask: AskFunction) -> Contents | None:
+        """The deployment's, for who asks by `ask`; None where its registry brings none."""
+        return Contents(ask, self.config.runtime.attachments, "attachment") if self.has_facets else None
+
+    def artifacts(self, ask: AskFunction) -> Contents | None:
+        """Likewise."""
+        return Contents(ask, self.config.runtime.artifacts, "artifact") if self.has_facets else None
+
+    def opener(self, ask: AskFunction) -> OpenSessions | None:
+        """Opens sessions by id, and by fence if any; None where there are none."""
+        return partial(self.session, ask) if self.has_facets else None
+
     def runtime(self, ask: AskFunction, session: Session | None, scope: EffectScope) -> Runtime:
         """What is around a process whose session, if it is open, this is."""
-        host = self.config.runtime
-        attachments = Contents(ask, host.attachments, "attachment")
-        return Runtime(session, attachments, Contents(ask, host.artifacts, "artifact"), scope)
+        return Runtime(session, self.attachments(ask), self.artifacts(ask), scope)
 
     def started(self, ask: AskFunction, process_id: str, rebuilt: Runtime | None) -> Runtime:
         """What the handler gets, which asks by `ask`."""
@@ -138,7 +154,7 @@ class Rebuild:
         around, command, ask = self.surroundings, self.command, self.loop.ask
         scope = await ask(CallPlain(scope_of, (around.config.runtime.effects, self.name)))
         session = None
-        if has_facets(around.config):
+        if around.has_facets:
             fence = around.fence(self.name, command.token)
             session = await around.session(ask, command.owner_scope, fence)
         return around.runtime(ask, session, scope)

@@ -23,7 +23,6 @@ from tenure.asks import Act, Ask, AskFunction, AwaitEnd, AwaitEvents, CallPlain,
 from tenure.attempt_types import OpenSession, StartHandler, StopHandler, StopReason
 from tenure.client import Client
 from tenure.config import WorkerConfig
-from tenure.contents import Contents
 from tenure.context import Context
 from tenure.errors import WorkerClosed, WorkerCrashed, WorkerRefused
 from tenure.handlers import Run
@@ -175,15 +174,14 @@ class Runner:
 
     def client(self, ask: AskFunction) -> Client:
         """A client whose calls go through `ask`."""
-        host = self.config.runtime
         return Client(
             ask,
             self.convert,
             self._seams.new_id,
             limit=self.options.limits.payload,
-            opens=partial(self._around.session, ask),
-            attachments=Contents(ask, host.attachments, "attachment"),
-            artifacts=Contents(ask, host.artifacts, "artifact"),
+            opens=self._around.opener(ask),
+            attachments=self._around.attachments(ask),
+            artifacts=self._around.artifacts(ask),
         )
 
     def _crashed(self, failed: Failed) -> WorkerCrashed:
@@ -269,7 +267,8 @@ class Runner:
         ask = self.blocking_ask if kind.plain else self._loop.ask
         rebuild = self._rebuilds.pop(token, None)
         runtime = self._around.started(ask, record.id, rebuild.runtime if rebuild is not None else None)
-        opens = partial(self._around.session, ask, start.wake, self._around.fence(record.id, token))
+        opener = self._around.opener(ask)
+        opens = opener and partial(opener, start.wake, self._around.fence(record.id, token))
         ctx = Context(ask, start.grant, start.epoch, self.convert, limit, runtime, opens, kind.shapes)
         job = self._jobs[token] = Job(token, run, ctx, start.not_after, self._seams.clock)
         if rebuild is None:
