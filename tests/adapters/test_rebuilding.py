@@ -248,8 +248,9 @@ def test_services_that_do_not_start_give_the_process_back(host: Host) -> None:
 
 def test_a_plugin_that_cannot_be_started_claims_nothing(host: Host) -> None:
     @asynccontextmanager
-    async def fails() -> AsyncIterator[None]:
-        raise OSError("no licence")
+    async def fails(reason: str = "no licence") -> AsyncIterator[None]:
+        if reason:
+            raise OSError(reason)
         yield
 
     app = App()
@@ -349,7 +350,7 @@ def test_a_registry_of_ones_own_that_brings_no_other_store(host: Host) -> None:
                 "give a WorkerConfig that names one"
             )
             with pytest.raises(FacetMissing, match="attachments"):
-                assert worker.client.attachments
+                await worker.client.attachments.stat("0" * 64)
 
     host.run(main)
 

@@ -19,7 +19,8 @@ from tenure_driver.messages import (
     Asked,
     Changed,
 )
-from tenure_driver.turn import FIRST_LOOK, SLACK
+from tenure_driver.listening import FIRST_LOOK
+from tenure_driver.turn import SLACK
 from tests.adapters.turns import SECOND, World, ended, registration
 
 # --- those who wait for an end ------------------------------------------------------------------------------------
