@@ -1,0 +1,68 @@
+"""What the stories of workers have in common: applications whose handlers say what they do, and what the store saw."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from tenure import App, Context, Record
+from tenure.replies import Answer
+from tenure.requests import Request
+from tenure_testing.playing import Execution, Observer
+from tenure_testing.rehearsing import RehearsedWorld, sleep
+
+
+def job(handler: Callable[..., Any], name: str = "job", **options: Any) -> App:
+    """An application of one kind."""
+    app = App()
+    app.process(name, **options)(handler)
+    return app
+
+
+async def an_hour(ctx: Context) -> int:
+    """A handler that takes an hour and returns which attempt it was."""
+    await sleep(3_600)
+    return ctx.attempt
+
+
+async def a_minute(ctx: Context) -> int:
+    """A handler that takes a minute and returns which attempt it was."""
+    await sleep(60)
+    return ctx.attempt
+
+
+def row(world: RehearsedWorld, process_id: str = "p") -> Record:
+    """The row as it is now."""
+    (found,) = [one for one in world.store.records() if one.id == process_id]
+    return found
+
+
+def log(world: RehearsedWorld, process_id: str = "p") -> list[str]:
+    """The types of the process's events."""
+    return [event.type for event in world.client.events(process_id)]
+
+
+class Seen(Observer):
+    """Every request of one type that the store executed: when (seconds since the world began), whose, and how it was
+    answered."""
+
+    def __init__(self, world: RehearsedWorld, kind: type[Request]) -> None:
+        self.world, self.kind = world, kind
+        self.all: list[tuple[float, str, Any, Answer]] = []
+        world.observers.append(self)
+
+    def executed(self, execution: Execution) -> None:
+        for request, answer in zip(execution.requests, execution.answers, strict=True):
+            if isinstance(request, self.kind):
+                who = execution.sender.name if execution.sender else ""
+                self.all.append((self.world.elapsed, who, request, answer))
+
+    @property
+    def times(self) -> list[float]:
+        """When."""
+        return [at for at, _, _, _ in self.all]
+
+    @property
+    def answers(self) -> list[Answer]:
+        """How they were answered."""
+        return [answer for _, _, _, answer in self.all]
