@@ -7,7 +7,7 @@ so that several coroutines driven together interleave as they would on a loop, a
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator, Mapping
 from itertools import count
 from types import coroutine
 from typing import Any, TypeVar, cast
@@ -19,7 +19,7 @@ from tenure.asks import Act, Ask, AwaitEnd, AwaitEvents, CallPlain, Heard, Submi
 from tenure.attempt_types import Permitted, StopReason
 from tenure.client import Client
 from tenure.context import Context
-from tenure.events import heard
+from tenure.events import NO_SHAPES, heard
 from tenure.handlers import Run
 from tenure.instants import Instant, StoreTime
 from tenure.limits import Limits
@@ -137,12 +137,17 @@ class World:
 
     def heard(self, ask: AwaitEvents) -> Heard | Answer | None:
         """What there is for whoever waits for events. None: nothing yet, and the time is not over."""
-        answer = self.store(ReadEvents(ask.process_id, ask.after, PAGE))
-        if not (isinstance(answer, Succeeded) and isinstance(answer.reply, EventsRead)):
-            return answer
-        found = heard(ask, ask.after, answer.reply)
-        over = found.events or found.ended or ask.timeout is not None
-        return found if over else None
+        after = ask.after
+        while True:
+            answer = self.store(ReadEvents(ask.process_id, after, PAGE))
+            if not (isinstance(answer, Succeeded) and isinstance(answer.reply, EventsRead)):
+                return answer
+            found = heard(ask, after, answer.reply)
+            if found.events or found.ended:
+                return found
+            if len(answer.reply.events) < PAGE:
+                return None if ask.timeout is None else found
+            after = found.reached
 
     def store(self, request: Request) -> Answer:
         """The store's answer; a troubled one that is not Unavailable may have applied the request, and has here."""
@@ -169,14 +174,14 @@ class World:
         assert isinstance(answer.reply, Claimed)
         return answer.reply.grants[0]
 
-    def context(self, kind: str = "job") -> Context:
+    def context(self, kind: str = "job", shapes: Mapping[str, type] = NO_SHAPES) -> Context:
         """The context of a new attempt."""
-        return Context(self.ask, self.claim(kind), EPOCH, self.convert, LIMIT)
+        return Context(self.ask, self.claim(kind), EPOCH, self.convert, LIMIT, shapes=shapes)
 
     def attempt(self, kind: Kind[Any, Any]) -> Outcome | None:
         """A whole attempt: claim, run the handler, and write its outcome, where it has one."""
         grant = self.claim(kind.name)
-        ctx = Context(self.ask, grant, EPOCH, self.convert, LIMIT)
+        ctx = Context(self.ask, grant, EPOCH, self.convert, LIMIT, shapes=kind.shapes)
         run = Run(kind, grant, self.convert, LIMIT)
         outcome = run.blocking(ctx) if kind.plain else driven(run.awaited(ctx))
         if outcome is not None:
