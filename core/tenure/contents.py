@@ -310,13 +310,13 @@ def _read_from(what: str, data: Source) -> Iterator[BytesLike] | AsyncIterable[B
     )
 
 
-def _viewed(what: str, piece: BytesLike | str) -> memoryview:
+def _viewed(what: str, piece: object) -> memoryview:
     """The piece, byte by byte. Raises InvalidValue where it is no bytes."""
     if isinstance(piece, str):
         raise InvalidValue(f"an {what} is made of bytes, not of str; encode the text: text.encode()")
-    if not isinstance(cast("object", piece), bytes | bytearray | memoryview):
+    if not isinstance(piece, bytes | bytearray | memoryview):
         raise InvalidValue(f"an {what} is made of bytes, not of {type(piece).__name__}")
-    view = memoryview(piece)
+    view = memoryview(cast("BytesLike", piece))
     return view.cast("B") if view.c_contiguous else memoryview(view.tobytes())
 
 

@@ -14,7 +14,7 @@ from functools import partial
 from hashlib import sha256
 
 from tenure.asks import Ask, CallPlain
-from tenure.contents import CHUNK, Contents, ContentStore
+from tenure.contents import CHUNK, Contents, ContentStore, Upload
 from tenure.errors import ForkedProcess
 from tenure_driver.blocking_contents import BlockingContents
 from tenure_memory import MemoryContents
@@ -101,7 +101,7 @@ def puts(url: str, times: str) -> None:
 def forked(url: str) -> None:
     """Open stores, fork, and see in the child that every call is refused."""
     stores: list[ContentStore] = [open_contents(url, "attachment"), MemoryContents()]
-    used = []
+    used: list[tuple[ContentStore, str, Upload, Iterator[bytes]]] = []
     for store in stores:
         upload = store.begin()
         upload.write(bytes(CHUNK))

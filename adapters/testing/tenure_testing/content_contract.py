@@ -324,7 +324,7 @@ def a_closed_store_is_unavailable(store: ContentStore) -> None:
 
 def the_tier_is_one(store: ContentStore) -> None:
     """`tier` is a DurabilityTier."""
-    holds(isinstance(store.tier, DurabilityTier), f"the tier is {store.tier!r}")
+    expect(type(store.tier), DurabilityTier, "the type of the tier")
 
 
 CONTENT_CHECKS: tuple[ContentCheck, ...] = (

@@ -1,0 +1,384 @@
+"""What a store of contents raises when SQLite fails: `tenure_sqlite.trouble`'s table, and what is left afterwards."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from threading import Event, Thread
+
+import pytest
+
+import tenure_sqlite.held
+from tenure.contents import CHUNK, Content
+from tenure.errors import ContentNotFound, InvalidValue, StoreUnavailable, StoreUnknown, StoreUnusable
+from tenure.instants import StoreTime
+from tenure.process import Registration, Work
+from tenure.replies import Succeeded
+from tenure.requests import Register
+from tenure_sqlite import SqliteContents, open_contents, open_store
+from tenure_sqlite.contents import FORGOTTEN, PATIENCE, PER_WRITE
+from tenure_sqlite.link import connect
+from tenure_testing.content_contract import id_of
+from tenure_testing.registry_world import ManualClock
+from tests.stores.contents_tables import rows_of
+from tests.stores.test_sqlite_trouble import TRANSIENT, Fault
+from tests.stores.test_sqlite_waiting import StoppedTime
+
+BOUND = 10.0
+"""Seconds until a thread is given up; a bound, not a speed."""
+LARGE = b"".join(n.to_bytes(8, "big") * (CHUNK // 8) for n in range(PER_WRITE + 1))
+"""Written in two transactions."""
+
+
+def faulty(
+    path: Path, fault: Fault, patience: float = 0.05, clock: ManualClock | None = None
+) -> SqliteContents:
+    clock = clock or ManualClock()
+    return SqliteContents(path, "attachment", clock, patience, gap=0, open_connection=fault.connect)
+
+
+def put(store: SqliteContents, data: bytes) -> Content:
+    upload = store.begin()
+    upload.write(data)
+    return upload.commit("", "")
+
+
+def goes_on(store: SqliteContents, data: bytes) -> None:
+    """The same again succeeds, and nothing is left of the first time."""
+    content = put(store, data)
+    assert b"".join(store.chunks(content.id)) == data
+
+
+@pytest.mark.parametrize("at", ["BEGIN", "INSERT INTO contents", "UPDATE contents SET state = 'kept'"])
+@pytest.mark.parametrize("code", TRANSIENT)
+def test_before_commit_it_is_surely_not_there(tmp_path: Path, code: int, at: str) -> None:
+    fault = Fault()
+    store = faulty(tmp_path / "s.db", fault)
+    upload = store.begin()
+    upload.write(b"bytes")
+    fault.at, fault.code = at, code
+    with pytest.raises(StoreUnavailable, match=str(tmp_path)):
+        upload.commit("", "")
+    fault.at = ""
+    with pytest.raises(InvalidValue, match="is over"):
+        upload.commit("", "")
+    with pytest.raises(ContentNotFound):
+        store.stat(id_of(b"bytes"))
+    goes_on(store, b"bytes")
+    assert len(rows_of(tmp_path / "s.db", "contents")) == 1
+    store.close()
+
+
+@pytest.mark.parametrize("afterwards", [True, False])
+@pytest.mark.parametrize("code", [sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_NOMEM])
+@pytest.mark.parametrize("data", [b"bytes", LARGE])
+def test_a_commit_without_an_answer_is_unknown_and_putting_it_again_is_safe(
+    tmp_path: Path, data: bytes, code: int, afterwards: bool
+) -> None:
+    """S18: what was kept is not removed with the upload that was given up."""
+    fault, clock = Fault(), ManualClock()
+    store = faulty(tmp_path / "s.db", fault, clock=clock)
+    upload = store.begin()
+    upload.write(data)
+    fault.at, fault.code, fault.afterwards = "COMMIT", code, afterwards
+    with pytest.raises(StoreUnknown, match=str(tmp_path)):
+        upload.commit("first", "")
+    fault.at = ""
+    store.begin()
+    if afterwards:
+        assert store.stat(id_of(data)).name == "first"
+    else:
+        with pytest.raises(ContentNotFound):
+            store.stat(id_of(data))
+    goes_on(store, data)
+    assert [row["name"] for row in rows_of(tmp_path / "s.db", "contents")] == ["first" if afterwards else ""]
+    store.close()
+
+
+@pytest.mark.parametrize("afterwards", [True, False])
+def test_an_upload_whose_first_chunks_may_be_there_is_over_and_removed_a_day_later(
+    tmp_path: Path, afterwards: bool
+) -> None:
+    fault, clock = Fault(), ManualClock()
+    store = faulty(tmp_path / "s.db", fault, clock=clock)
+    upload = store.begin()
+    fault.at, fault.code, fault.afterwards = "COMMIT", sqlite3.SQLITE_IOERR, afterwards
+    with pytest.raises(StoreUnknown):
+        upload.write(LARGE)
+    fault.at = ""
+    with pytest.raises(InvalidValue, match="is over"):
+        upload.commit("", "")
+    assert len(rows_of(tmp_path / "s.db", "contents")) == int(afterwards)
+    clock.now += FORGOTTEN + 1
+    store.begin()
+    assert rows_of(tmp_path / "s.db", "contents") == rows_of(tmp_path / "s.db", "content_chunks") == []
+    store.close()
+
+
+def test_a_busy_commit_is_not_applied(tmp_path: Path) -> None:
+    fault = Fault()
+    store = faulty(tmp_path / "s.db", fault)
+    fault.at, fault.code = "COMMIT", sqlite3.SQLITE_BUSY
+    with pytest.raises(StoreUnavailable):
+        put(store, b"bytes")
+    fault.at = ""
+    goes_on(store, b"bytes")
+    store.close()
+
+
+@pytest.mark.parametrize("code", [sqlite3.SQLITE_IOERR, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_BUSY])
+def test_a_failing_read_may_be_repeated(tmp_path: Path, code: int) -> None:
+    fault = Fault()
+    store = faulty(tmp_path / "s.db", fault)
+    content = put(store, LARGE)
+    reading = store.chunks(content.id)
+    next(reading)
+    fault.at, fault.code = "SELECT", code
+    calls: list[Callable[[], object]] = [store.begin, lambda: store.stat(content.id), lambda: next(reading)]
+    for call in calls:
+        with pytest.raises(StoreUnavailable, match=str(tmp_path)):
+            call()
+    fault.at = ""
+    assert b"".join(store.chunks(content.id)) == LARGE
+    store.close()
+
+
+@pytest.mark.parametrize("code", [sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_READONLY])
+@pytest.mark.parametrize("at", ["BEGIN", "INSERT INTO contents", "COMMIT"])
+def test_a_store_that_turns_unusable_says_so(tmp_path: Path, code: int, at: str) -> None:
+    fault = Fault()
+    store = faulty(tmp_path / "s.db", fault)
+    fault.at, fault.code = at, code
+    with pytest.raises(StoreUnusable, match=str(tmp_path)):
+        put(store, b"bytes")
+    store.close()
+
+
+def test_a_mistake_of_ours_is_raised_as_it_is(tmp_path: Path) -> None:
+    fault = Fault()
+    store = faulty(tmp_path / "s.db", fault)
+    fault.at, fault.code = "INSERT INTO contents", sqlite3.SQLITE_MISUSE
+    with pytest.raises(sqlite3.OperationalError, match="made to fail"):
+        put(store, b"bytes")
+    fault.at = ""
+    goes_on(store, b"bytes")
+    store.close()
+
+
+@pytest.mark.parametrize("at", ["UPDATE contents SET state = 'removing'", "DELETE", "COMMIT"])
+def test_what_cannot_be_removed_now_is_removed_later(tmp_path: Path, at: str) -> None:
+    """An abort raises nothing for it."""
+    fault = Fault()
+    store = faulty(tmp_path / "s.db", fault)
+    upload = store.begin()
+    upload.write(LARGE)
+    fault.at, fault.code = at, sqlite3.SQLITE_IOERR
+    upload.abort()
+    fault.at = ""
+    assert len(rows_of(tmp_path / "s.db", "content_chunks")) == PER_WRITE
+    with pytest.raises(InvalidValue, match="is over"):
+        upload.write(b"more")
+    store.begin()
+    assert rows_of(tmp_path / "s.db", "contents") == rows_of(tmp_path / "s.db", "content_chunks") == []
+    store.close()
+
+
+def test_an_upload_that_is_given_up_while_it_is_written_is_removed(tmp_path: Path) -> None:
+    """By a thread that does not wait, before anybody knows the number of the upload: as a cancelled handler does."""
+    stuck, free = Event(), Event()
+    clock = ManualClock()
+
+    def slowly() -> StoreTime:
+        if not free.is_set():
+            stuck.set()
+            assert free.wait(BOUND)
+        return clock()
+
+    free.set()
+    store = SqliteContents(tmp_path / "s.db", "attachment", slowly)
+    upload = store.begin()
+    seen: list[BaseException] = []
+
+    def write() -> None:
+        try:
+            upload.write(LARGE)
+        except InvalidValue as over:
+            seen.append(over)
+
+    free.clear()
+    writer = Thread(target=write, daemon=True)
+    writer.start()
+    assert stuck.wait(BOUND)
+    upload.abandon()
+    free.set()
+    writer.join(BOUND)
+    assert [str(one) for one in seen] == ["this upload of an attachment is over; begin another"]
+    assert len(rows_of(tmp_path / "s.db", "contents")) == 1
+    store.begin()
+    assert rows_of(tmp_path / "s.db", "contents") == rows_of(tmp_path / "s.db", "content_chunks") == []
+    store.close()
+
+
+def test_a_full_database_loses_nothing_and_has_room_again_when_the_upload_is_given_up(tmp_path: Path) -> None:
+    fault = Fault(pages=1_000)
+    store = faulty(tmp_path / "s.db", fault)
+    kept = put(store, LARGE[:CHUNK])
+    upload = store.begin()
+    with pytest.raises(StoreUnavailable, match="no room left"):
+        upload.write(LARGE * 3)
+    assert b"".join(store.chunks(kept.id)) == LARGE[:CHUNK]
+    goes_on(store, LARGE)
+    store.close()
+
+
+# --- other programs ---------------------------------------------------------------------------------------------------
+
+
+def test_a_writer_elsewhere_makes_writes_wait_and_reads_not(tmp_path: Path) -> None:
+    path, fault = tmp_path / "s.db", Fault()
+    store = faulty(path, fault)
+    content = put(store, LARGE)
+    upload = store.begin()
+    upload.write(b"bytes")
+    with closing(connect(path, "rw")) as other:
+        other.execute("BEGIN IMMEDIATE")
+        assert b"".join(store.chunks(content.id)) == LARGE
+        store.begin()
+        with pytest.raises(StoreUnavailable, match="another process is writing"):
+            upload.commit("", "")
+    goes_on(store, b"bytes")
+    assert len(fault.opened) == 1  # who only waited for the lock has nothing to drop
+    store.close()
+
+
+def test_how_long_another_programs_transaction_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = open_contents(f"sqlite:///{tmp_path}/s.db", "attachment")
+    time = StoppedTime()
+    began = time.now
+    with closing(connect(tmp_path / "s.db", "rw")) as other:
+        other.execute("BEGIN IMMEDIATE")
+        monkeypatch.setattr("tenure_sqlite.link.time", time)
+        with pytest.raises(StoreUnavailable):
+            put(store, b"bytes")
+    assert PATIENCE <= time.now - began < PATIENCE + 0.1
+    store.close()
+
+
+def test_other_programs_get_a_gap_between_two_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """CONTRACT §5: a millisecond from one write transaction to the next, and none before the first."""
+    time = StoppedTime()
+    monkeypatch.setattr("tenure_sqlite.held.time", time)
+    store = open_contents(f"sqlite:///{tmp_path}/s.db", "attachment")
+    upload = store.begin()
+    upload.write(LARGE * 3)
+    content = upload.commit("", "")
+    assert time.pauses == pytest.approx([0.001] * 3)
+    list(store.chunks(content.id))
+    time.now += 1
+    put(store, b"bytes")
+    assert len(time.pauses) == 3
+    store.close()
+
+
+def test_a_registry_in_the_same_file_gets_in_between(tmp_path: Path) -> None:
+    """With its usual patience, while a content goes in as fast as it can."""
+    url = f"sqlite:///{tmp_path}/s.db"
+    registry, contents = open_store(url), open_contents(url, "attachment")
+    over = Event()
+
+    def upload() -> None:
+        put(contents, LARGE * 8)
+        over.set()
+
+    writer = Thread(target=upload, daemon=True)
+    writer.start()
+    answers: list[type] = []
+    while not over.is_set() or not answers:
+        (answer,) = registry.execute([Register(Registration(f"p{len(answers)}", Work("k")))])
+        answers.append(type(answer))
+    writer.join(BOUND)
+    assert set(answers) == {Succeeded}
+    registry.close()
+    contents.close()
+
+
+# --- opening and closing ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "at", ["PRAGMA application_id", "SELECT count(*) FROM sqlite_schema WHERE", "CREATE UNIQUE INDEX"]
+)
+def test_trouble_at_opening_is_unavailable_and_leaves_half_of_nothing(tmp_path: Path, at: str) -> None:
+    open_store(f"sqlite:///{tmp_path}/s.db").close()
+    fault = Fault(at, sqlite3.SQLITE_NOMEM)
+    with pytest.raises(StoreUnavailable, match=r"could not be opened: no memory left$"):
+        faulty(tmp_path / "s.db", fault)
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        fault.opened[0].total_changes  # noqa: B018 - asking is the test: a closed connection refuses
+    store = faulty(tmp_path / "s.db", Fault())
+    goes_on(store, b"bytes")
+    store.close()
+
+
+def test_several_may_open_a_new_file_at_once(tmp_path: Path) -> None:
+    stores: list[SqliteContents] = []
+    threads = [
+        Thread(
+            target=lambda: stores.append(open_contents(f"sqlite:///{tmp_path}/s.db", "artifact")), daemon=True
+        )
+        for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(BOUND)
+    assert len(stores) == 4
+    content = put(stores[0], b"bytes")
+    for store in stores:
+        assert store.stat(content.id) == content
+        store.close()
+
+
+def test_a_closed_store_holds_no_file(tmp_path: Path) -> None:
+    fault = Fault()
+    store = faulty(tmp_path / "s.db", fault)
+    content = put(store, LARGE)
+    reading = store.chunks(content.id)
+    next(reading)
+    store.close()
+    store.close()
+    with pytest.raises(StoreUnavailable, match=r"s\.db: the store was closed$"):
+        next(reading)
+    with pytest.raises(sqlite3.ProgrammingError):
+        fault.opened[0].execute("SELECT 1")
+    assert [path.name for path in tmp_path.iterdir()] == ["s.db"]
+
+
+def test_closing_does_not_wait_for_a_call_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread stuck in the store is abandoned; its connection is closed by itself when it comes back."""
+    monkeypatch.setattr(tenure_sqlite.held, "CLOSE_PATIENCE", 0.01)
+    stuck, free = Event(), Event()
+    fault = Fault()
+    times = iter([False, True])
+
+    def clock() -> StoreTime:
+        if next(times):
+            stuck.set()
+            free.wait(BOUND)
+        return StoreTime(1_000)
+
+    store = SqliteContents(tmp_path / "s.db", "attachment", clock, open_connection=fault.connect)
+    caller = Thread(target=lambda: put(store, b"bytes"), daemon=True)
+    caller.start()
+    assert stuck.wait(BOUND)
+    store.close()
+    assert caller.is_alive()
+    free.set()
+    caller.join(BOUND)
+    assert not caller.is_alive()
+    with pytest.raises(sqlite3.ProgrammingError):
+        fault.opened[0].execute("SELECT 1")
