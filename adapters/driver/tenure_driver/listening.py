@@ -17,7 +17,7 @@ from tenure.asks import AwaitEvents, Heard
 from tenure.attempt_types import StopReason
 from tenure.events import heard
 from tenure.instants import Instant, after
-from tenure.replies import Answer, EventsRead, Refused, Succeeded, Unavailable
+from tenure.replies import Answer, EventsRead, Refused, Succeeded, Unavailable, Unknown
 from tenure.requests import ReadEvents
 from tenure.timings import nanos
 from tenure_driver.endings import RETRY
@@ -40,17 +40,20 @@ MAX_RETRY = nanos(0.8)
 
 @define(eq=False)
 class _Waiter:
-    """`reached`: how far its log was searched. `until`: when its time is over. `looked`: the store answered once.
+    """`reached`: how far its log was searched. `until`: when its time is over. `looked`: it was searched to its end
+    once; `late`: its time was over before that.
     `known`: the changes that had been heard of when its look left. `patient_until`: when a client gives up, while the
-    store does not answer. `alarm`: its earliest timer."""
+    store does not answer, and `cause` the last trouble. `alarm`: its earliest timer."""
 
     ask: int
     what: AwaitEvents
     reached: int
     until: Instant | None
     looked: bool = False
+    late: bool = False
     known: int = 0
     patient_until: Instant | None = None
+    cause: str = "no answer in time"
     alarm: Instant | None = None
 
 
@@ -143,6 +146,8 @@ class Listening:
             case Refused():
                 self._reply(ask, answer)
             case _:
+                if isinstance(answer, Unavailable | Unknown) and answer.cause:
+                    waiter.cause = answer.cause
                 self._line.append(ask)
                 self._poll_at = min(self._poll_at, after(now, self._pause))
                 self._pause = min(self._pause * 2, MAX_RETRY)
@@ -153,9 +158,13 @@ class Listening:
         if found.events or found.ended:
             self._reply(waiter.ask, found)
             return
-        waiter.reached, waiter.looked, waiter.patient_until = found.reached, True, None
+        waiter.reached, waiter.patient_until = found.reached, None
         if len(read.events) == PAGE:
             self._look(waiter, now)
+            return
+        waiter.looked = True
+        if waiter.late:
+            self._reply(waiter.ask, found)
             return
         self._line.append(waiter.ask)
         if self._changes != waiter.known:
@@ -200,13 +209,12 @@ class Listening:
 
     def _rings(self, waiter: _Waiter, now: Instant) -> None:
         if waiter.until is not None and now >= waiter.until:
-            if waiter.looked:
+            if waiter.looked or waiter.late:
                 self._reply(waiter.ask, Heard((), waiter.reached, False))
                 return
-            waiter.looked = True
-            waiter.until = after(now, FIRST_LOOK)
+            waiter.late, waiter.until = True, after(now, FIRST_LOOK)
         if waiter.patient_until is not None and now >= waiter.patient_until:
-            self._reply(waiter.ask, Unavailable("no answer in time"))
+            self._reply(waiter.ask, Unavailable(waiter.cause))
             return
         self._set_alarm(waiter)
 
