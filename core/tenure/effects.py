@@ -26,6 +26,7 @@ from tenure.errors import (
     EffectKeyReused,
     EffectMismatch,
     EffectUnreadable,
+    FacetMissing,
     NotJson,
     TooLarge,
     WorkerClosed,
@@ -33,7 +34,7 @@ from tenure.errors import (
 from tenure.handlers import failure_of, is_of_a_stop
 from tenure.process import Effect
 from tenure.replies import EffectRecorded, EffectsRead, Grant, Succeeded
-from tenure.requests import ReadEffects, RecordEffect
+from tenure.requests import Get, ReadEffects, RecordEffect
 from tenure.stores import DurabilityTier
 from tenure.under_lease import act, leave
 
@@ -205,6 +206,7 @@ class Effects:
         self._used: dict[str, str] = {}
         self._journal: EffectJournal | None = None
         self._known: Mapping[str, Effect] | None = None
+        self._reading = False
 
     async def once(self, key: str, fn: Callable[..., Any], args: tuple[Any, ...]) -> Any:
         """Call `fn(*args)` and record what comes of it, or give what was recorded: the value, or EffectFailed."""
@@ -249,10 +251,20 @@ class Effects:
         return result, raised
 
     async def _recorded(self, journal: EffectJournal) -> Mapping[str, Effect]:
-        """What was recorded before, read once; again after a call that was cut short."""
-        known = self._known
-        if known is None:
-            known = self._known = await journal.recorded()
+        """What was recorded before, read once, however many effects are asked for at the same moment: the others wait
+        for the one that reads. Read again after a call that was cut short."""
+        while (known := self._known) is None:
+            if (
+                self._reading
+            ):  # a look at the row takes about as long as a page does, and carries next to nothing
+                await self._ask(Submit(Get(self._process_id), READ_TIMEOUT))
+                await leave(self._ask, self._grant.fence)
+                continue
+            self._reading = True
+            try:
+                self._known = await journal.recorded()
+            finally:
+                self._reading = False
         return known
 
     async def _called(
@@ -280,9 +292,11 @@ class Effects:
             return returned, None
         if self._attachments is None:
             raise TooLarge(what, size, self._limit)
-        content = await self._attachments.put(
-            returned.value.encode(), name=ATTACHMENT_NAME, media_type="application/json"
-        )
+        body = returned.value.encode()
+        try:
+            content = await self._attachments.put(body, name=ATTACHMENT_NAME, media_type="application/json")
+        except FacetMissing as missing:
+            raise TooLarge(what, size, self._limit) from missing
         return Attached(content.id, content.size), None
 
     def _failure(self, raised: Exception) -> Raised:
@@ -312,7 +326,7 @@ class Effects:
             raise EffectUnreadable(self._process_id, key, why)
         try:
             text = (await self._attachments.get(result.id)).decode(errors="replace")
-        except (ContentNotFound, ContentCorrupt) as lost:
+        except (ContentNotFound, ContentCorrupt, FacetMissing) as lost:
             raise EffectUnreadable(self._process_id, key, str(lost)) from lost
         if digest(text) != result.id:  # of a store of the deployment's own, which does not look
             raise EffectUnreadable(self._process_id, key, f"{where} has other bytes than were put there")

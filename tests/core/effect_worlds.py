@@ -11,7 +11,7 @@ from tenure.canonical import Json
 from tenure.contents import BytesLike, Content, Contents, Intake, Upload
 from tenure.context import Context
 from tenure.effects import IN_THE_REGISTRY, EffectScope
-from tenure.errors import ContentCorrupt, ContentNotFound, StoreUnavailable
+from tenure.errors import ContentCorrupt, ContentNotFound, FacetMissing, StoreUnavailable
 from tenure.runtime import Runtime
 from tenure.stores import DurabilityTier
 from tests.core.trampoline_asks import EPOCH, World, driven
@@ -19,20 +19,26 @@ from tests.core.trampoline_asks import EPOCH, World, driven
 
 @define(eq=False)
 class Shelf:
-    """A store of contents in a dictionary, which gives out whatever is in it. `full`: it takes nothing any more."""
+    """A store of contents in a dictionary, which gives out whatever is in it. `full`: it takes nothing any more.
+    `missing`: the deployment has none, and that shows at its first use."""
 
     kept: dict[str, tuple[Content, bytes]] = field(factory=dict[str, tuple[Content, bytes]])
     full: bool = False
+    missing: bool = False
     tier: DurabilityTier = DurabilityTier.INLINE
 
     def begin(self) -> Upload:
         """A new upload."""
+        if self.missing:
+            raise FacetMissing("attachments")
         if self.full:
             raise StoreUnavailable("the shelf is full")
         return _Upload(self)
 
     def stat(self, content_id: str) -> Content:
         """What is known of it."""
+        if self.missing:
+            raise FacetMissing("attachments")
         if content_id not in self.kept:
             raise ContentNotFound("attachment", content_id)
         return self.kept[content_id][0]

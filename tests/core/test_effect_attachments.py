@@ -15,6 +15,7 @@ from tenure.errors import (
     ContentCorrupt,
     ContentNotFound,
     EffectUnreadable,
+    FacetMissing,
     NotJson,
     StoreUnavailable,
     TooLarge,
@@ -83,6 +84,14 @@ def test_without_attachments_it_is_too_large() -> None:
         f"the result of effect 'k' of process 'p' takes {LIMIT + 1} bytes; the limit is {LIMIT}. "
         "Store it elsewhere and pass a reference."
     )
+    assert journal(world) == {}
+
+
+def test_so_it_is_where_the_deployment_has_no_store_of_them() -> None:
+    world, shelf = started(), Shelf(missing=True)
+    with pytest.raises(TooLarge, match=f"takes {LIMIT + 1} bytes; the limit is {LIMIT}") as large:
+        effect(attempt(world, shelf=shelf), "k", called([], LARGE))
+    assert isinstance(large.value.__cause__, FacetMissing)
     assert journal(world) == {}
 
 
@@ -155,6 +164,11 @@ def test_an_attachment_that_is_gone_is_told() -> None:
     gone = read_again(Shelf())
     assert str(gone) == SAID + str(ContentNotFound("attachment", ID))
     assert isinstance(gone.__cause__, ContentNotFound)
+
+
+def test_an_attachment_that_no_store_is_there_for_is_told() -> None:
+    missing = read_again(Shelf(missing=True))
+    assert str(missing) == SAID + str(FacetMissing("attachments"))
 
 
 def test_an_attachment_that_is_corrupt_is_told() -> None:

@@ -24,7 +24,7 @@ from tenure.errors import (
     TooLarge,
 )
 from tenure.replies import Unavailable, Unknown
-from tenure.requests import ReadEffects, RecordEffect
+from tenure.requests import Get, ReadEffects, RecordEffect
 from tests.core.test_handler_outcomes import json
 from tests.core.trampoline_asks import LIMIT, Typed, World, called, driven, pause, started, together
 
@@ -367,6 +367,52 @@ def test_a_journal_of_many_pages_is_read_once() -> None:
     assert {ask.timeout for ask in asked} == {READ_TIMEOUT}
     assert [read.after for read in reads(world)] == ["", "k099", "k199"]
     assert len(world.state.effects) == 250
+
+
+def recorded_before(n: int) -> tuple[World, list[int]]:
+    """A process whose first attempt recorded so many effects `k000`, ..., and the list of calls that they were."""
+    world, log = started(), list[int]()
+    ctx = world.context()
+    for each in range(n):
+        effect(ctx, f"k{each:03}", log.append, each)
+    return world, log
+
+
+def test_effects_that_are_asked_for_at_the_same_moment_read_the_journal_once() -> None:
+    """A thousand at once would read a thousand effects each, and hold all of them."""
+    world, log = recorded_before(150)
+    ctx = world.context()
+    got = together(*(ctx.effect(f"k{n:03}", log.append, n) for n in range(150)))
+    assert got == [None] * 150
+    assert log == list(range(150))
+    assert [read.after for read in reads(world)] == ["", "k099"]
+    waited = [ask for ask in world.asked if isinstance(ask, Submit) and isinstance(ask.request, Get)]
+    assert set(waited) == {Submit(Get("p"), READ_TIMEOUT)}
+
+
+def test_where_the_one_that_reads_is_cut_short_another_reads() -> None:
+    world, log = recorded_before(2)
+    ctx = world.context()
+    reader, waiter = ctx.effect("k000", log.append, 0), ctx.effect("k001", log.append, 1)
+    reader.send(None)
+    waiter.send(None)
+    with pytest.raises(InterruptedError):
+        reader.throw(InterruptedError())
+    assert driven(waiter) is None
+    assert log == [0, 1]
+    assert [read.after for read in reads(world)] == ["", ""]
+
+
+def test_whoever_waits_for_the_one_that_reads_is_told_of_a_loss() -> None:
+    world, log = recorded_before(2)
+    ctx = world.context()
+    reader, waiter = ctx.effect("k000", log.append, 0), ctx.effect("k001", log.append, 1)
+    reader.send(None)
+    world.lost.add(ctx.fencing_token.token)
+    with pytest.raises(LeaseLost):
+        driven(waiter)
+    assert log == [0, 1]
+    assert len(reads(world)) == 1
 
 
 def test_a_journal_that_cannot_be_read_is_asked_for_again_as_long_as_the_lease_lasts() -> None:
