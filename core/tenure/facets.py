@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from attrs import frozen
 
@@ -21,6 +21,7 @@ class StoredFacets:
     artifacts: ContentStore
 
 
+@runtime_checkable
 class BringsFacets(Protocol):
     """A registry that has the other facets, too, of the same tier."""
 

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tenure.plugins import Plugin
+from tenure_cli.loading import load_app
 from tests.cli.commanding import module, refused, shown, tenure
 
 
@@ -214,3 +216,12 @@ def test_a_missing_extra_is_named(tmp_path: Path, store: str, monkeypatch: pytes
     monkeypatch.delitem(sys.modules, "tenure_trio", raising=False)
     monkeypatch.setitem(sys.modules, "trio", None)
     refused(tenure("worker", "trio_app:app", "--loop", "trio", store=store), 2, "tenure[trio]")
+
+
+def test_a_worker_takes_a_plugin_where_it_takes_an_application(tmp_path: Path) -> None:
+    """With what it opens, too: an App is sugar over one."""
+    lines = [*APPS["good"], "from tenure.plugins import Plugin", "web = Plugin('web', app.kinds)"]
+    module(tmp_path, "plugged", lines)
+    loaded = load_app("plugged:web")
+    assert isinstance(loaded, Plugin)
+    assert list(loaded.kinds) == ["k"]

@@ -11,10 +11,11 @@ from types import ModuleType
 import click
 
 from tenure.app import App
+from tenure.plugins import Plugin
 
 
-def load_app(path: str) -> App:
-    """The application that `module:attribute` names; the working directory is searched first.
+def load_app(path: str) -> App | Plugin:
+    """The application, or plugin, that `module:attribute` names; the working directory is searched first.
 
     Raises click.UsageError, in one sentence, for a path that is none, a module that does not exist or cannot be
     imported, and an attribute that is missing, no application, or one without handlers.
@@ -35,8 +36,8 @@ def load_app(path: str) -> App:
             apps = _apps_of(found)
             hint = f"; it has the application {apps[0]!r}" if apps else ""
             raise click.UsageError(f"module {module_name!r} has no {attribute!r}{hint}") from None
-    if not isinstance(found, App):
-        raise click.UsageError(f"{path} is of type {type(found).__name__}, and no tenure.App")
+    if not isinstance(found, App | Plugin):
+        raise click.UsageError(f"{path} is of type {type(found).__name__}, and neither a tenure.App nor a tenure.Plugin")
     if not found.kinds:
         raise click.UsageError(
             f"the application {path} has no handlers; add one with @{attribute}.process('kind')"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from tenure.app import App
+from tenure.plugins import AnyPlugin
 from tenure.errors import TenureError
 from tenure_cli.exits import DONE, FAILED, code_of, say
 from tenure_cli.signals import Draining, Signals, leave
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def run_worker(
-    app: App, url: str, loop: str, options: Options, when_ready: Callable[[Draining], None]
+    app: AnyPlugin, url: str, loop: str, options: Options, when_ready: Callable[[Draining], None]
 ) -> int:
     """Drive the application's processes until a signal asks for the end; the exit code.
 

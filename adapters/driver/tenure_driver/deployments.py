@@ -11,7 +11,7 @@ from tenure.config import RuntimeHost, WorkerConfig
 from tenure.contents import Content, ContentStore, Upload
 from tenure.effects import InlineEffects, RegistryEffects
 from tenure.errors import FacetMissing, InvalidValue
-from tenure.facets import StoredFacets
+from tenure.facets import BringsFacets, StoredFacets
 from tenure.limits import Limits
 from tenure.plugins import AnyPlugin, PluginHost
 from tenure.sessions import Residency, SessionPolicy, SessionStore
@@ -66,16 +66,14 @@ class _Contents:
 
 
 def _facets(registry: ProcessRegistry, wanted: str) -> StoredFacets:
-    bring = getattr(registry, "facets", None)
-    if bring is None:
+    if not isinstance(registry, BringsFacets):
         raise FacetMissing(wanted)
-    brought: StoredFacets = bring()
-    return brought
+    return registry.facets()
 
 
 def has_facets(config: WorkerConfig) -> bool:
     """Whether there is a session store at all: a registry of one's own, given alone, need not bring one."""
-    return not isinstance(config.sessions, _Sessions) or hasattr(config.registry, "facets")
+    return not isinstance(config.sessions, _Sessions) or isinstance(config.registry, BringsFacets)
 
 
 def configured(

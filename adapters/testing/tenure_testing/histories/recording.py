@@ -28,6 +28,7 @@ from typing import Any
 
 from tenure.attempt_types import StartHandler, StopHandler
 from tenure.errors import StoreUnusable
+from tenure.facets import BringsFacets
 from tenure.instants import Instant
 from tenure.process import Outcome
 from tenure.replies import Answer
@@ -123,6 +124,8 @@ class RecordingStore:
 
     def __init__(self, store: ProcessRegistry, path: Path) -> None:
         self._store, self._trace, self._closed, self._order = store, Trace(path, "store"), False, Lock()
+        if isinstance(store, BringsFacets):
+            self.facets = store.facets  # not recorded: a trace is of processes
 
     @property
     def tier(self) -> DurabilityTier:
