@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tenure import App, Context, Record
+from tenure import App, Context, DurabilityTier, Record
+from tenure.facets import StoredFacets
 from tenure.replies import Answer
 from tenure.requests import Request
+from tenure.sessions import SessionPolicy, SessionStore, SessionStoreFactory
+from tenure_memory import MemoryContents, MemorySessions
 from tenure_testing.playing import Execution, Observer
 from tenure_testing.rehearsing import RehearsedWorld, sleep
 
@@ -66,3 +69,28 @@ class Seen(Observer):
     def answers(self) -> list[Answer]:
         """How they were answered."""
         return [answer for _, _, _, answer in self.all]
+
+
+class Failing:
+    """A session-store factory that raises `error` for so many seconds of the world's time, and then is a good one."""
+
+    tier = DurabilityTier.INLINE
+
+    def __init__(self, world: RehearsedWorld, error: Exception, seconds: float = 1e9) -> None:
+        self.world, self.error, self.seconds = world, error, seconds
+        self.good = MemorySessions(clock=world.store_clock)
+
+    def open(self, session_id: str, policy: SessionPolicy) -> SessionStore:
+        if self.world.elapsed < self.seconds:
+            raise self.error
+        return self.good.open(session_id, policy)
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def with_sessions(world: RehearsedWorld, sessions: SessionStoreFactory) -> None:
+    """Have the world's store bring these sessions; workers that are started then open them."""
+    store: Any = world.store
+    contents = (MemoryContents("attachment"), MemoryContents("artifact"))
+    store.facets = lambda: StoredFacets(sessions, *contents)
