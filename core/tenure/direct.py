@@ -17,7 +17,7 @@ from tenure.attempt_types import Permitted, StopReason
 from tenure.canonical import canonical, parsed
 from tenure.config import WorkerConfig
 from tenure.context import Context
-from tenure.effects import EffectScope, scope_of
+from tenure.effects import EffectJournal, EffectScope, scope_of
 from tenure.errors import (
     BlankProcessId,
     InvalidValue,
@@ -35,7 +35,7 @@ from tenure.kinds import Converter, string
 from tenure.limits import DEFAULT_LIMITS
 from tenure.plugins import PluginStack
 from tenure.process import Cancelled, ClaimId, External, Fence, Outcome, Record, Registration, Success
-from tenure.replies import Grant, Refused, Succeeded
+from tenure.replies import Grant
 from tenure.requests import EmitEvent
 from tenure.runtime import Runtime
 from tenure.sessions import SessionFence
@@ -237,20 +237,26 @@ class _Direct:
             else None
         )
         session = await config.session(self.ask, self.convert, self._owner, fence)
-        return config.rebuilt(self.ask, session, self.scope)
+        return config.rebuilt(self.ask, session, _Reread(self.scope))
 
     async def _handled(self, run: Run, ctx: Context) -> Outcome | None:
         """Start the handler, unless its lease was lost meanwhile (S13), or it was cancelled."""
-        if await ctx.permitted() is None or ctx.stop_reason is not None:
+        if await ctx.permitted() is None:
+            self.lost = True
             return None
+        if ctx.stop_reason is not None:
+            return None
+        outcome: Outcome | None
         try:
             if run.kind.plain:
                 passing = (self.for_plain(ctx), (KeyboardInterrupt,))
-                outcome: Outcome | None = await self.ask(CallPlain(run.blocking, passing))
-                return outcome
-            return await run.awaited(ctx)
+                outcome = await self.ask(CallPlain(run.blocking, passing))
+            else:
+                outcome = await run.awaited(ctx)
         except SystemExit as raised:  # a handler's own, and no reason to end the program that runs it
             return failure_of(raised)
+        self.lost = self.lease is not None and run.lost_its_lease
+        return outcome
 
     def _stopped(self) -> Outcome:
         """How a run ends whose handler has no outcome of its own (CONTRACT §7). Raises LeaseLost."""
@@ -274,14 +280,23 @@ class _Direct:
                     raise LeaseRequired(self.registration.id, "it has no events to wait for")
                 case _:
                     pass
-        reply = await self.injected(ask)
-        if isinstance(ask, Act) and not isinstance(reply, Permitted | Succeeded | Refused):
-            self.lost = True
-        return reply
+        return await self.injected(ask)
 
     @property
     def _owner(self) -> str:
         return self.registration.provenance.owner_scope
+
+
+@frozen(eq=False)
+class _Reread:
+    """A scope whose journals are read before the first effect, also in a process's first attempt: the caller may have
+    run it before under the very same lease."""
+
+    scope: EffectScope
+
+    def journal(self, ask: AskFunction, grant: Grant, epoch: int) -> EffectJournal:
+        record = changed(grant.record, claims=max(2, grant.record.claims))
+        return self.scope.journal(ask, changed(grant, record=record), epoch)
 
 
 def _unleased(registration: Registration) -> HeldLease:

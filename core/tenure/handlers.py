@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from attrs import frozen
+from attrs import field, frozen
 
 from tenure.app import Converter, Kind
 from tenure.canonical import canonical, parsed
@@ -26,6 +26,12 @@ class Run:
     grant: Grant
     convert: Converter
     limit: int
+    _stops: list[BaseException] = field(factory=list[BaseException], init=False)
+
+    @property
+    def lost_its_lease(self) -> bool:
+        """Whether it has no outcome because it raised LeaseLost."""
+        return any(_holds(stop, (LeaseLost,)) for stop in self._stops)
 
     async def awaited(self, ctx: object) -> Outcome | None:
         """Run an async handler. None: it stopped because it was told to, or lost its lease: no outcome of its own."""
@@ -63,7 +69,10 @@ class Run:
     def _raised(self, raised: BaseException) -> Outcome | None:
         if isinstance(raised, _BadPayload):
             return raised.failure
-        return None if is_of_a_stop(raised) else failure_of(raised)
+        if not is_of_a_stop(raised):
+            return failure_of(raised)
+        self._stops.append(raised)
+        return None
 
     def _outcome(self, value: Any) -> Outcome:
         what = f"what the handler of kind {self.kind.name!r} returned"
@@ -89,12 +98,16 @@ class _BadPayload(Exception):
 
 
 def is_of_a_stop(raised: BaseException) -> bool:
-    """Whether the code ended because its lease is lost, or stopped as it was told. Nurseries and task groups wrap
-    what their tasks raise: a LeaseLost in a group is a lost lease as well."""
+    """Whether the handler ended because its lease is lost, or stopped as it was told."""
+    return _holds(raised, (LeaseLost, HandlerStopped))
+
+
+def _holds(raised: BaseException, kinds: tuple[type[Exception], ...]) -> bool:
+    """Whether it is one of them. Nurseries and task groups wrap what their tasks raise: a LeaseLost in a group is a
+    lost lease as well."""
     group: Any = raised
-    stops = (LeaseLost, HandlerStopped)
-    return isinstance(raised, stops) or (
-        isinstance(raised, BaseExceptionGroup) and group.subgroup(stops) is not None
+    return isinstance(raised, kinds) or (
+        isinstance(raised, BaseExceptionGroup) and group.subgroup(kinds) is not None
     )
 
 

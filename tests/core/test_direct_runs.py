@@ -564,6 +564,61 @@ def test_a_lost_lease_outranks_a_cancellation_and_an_outcome_outranks_both() -> 
     assert world.run(stubborn, lease=lease) == DONE
 
 
+def test_a_lease_that_only_the_session_knows_to_be_lost() -> None:
+    """A later attempt has opened it; the handler's task group wraps what it raises."""
+    world = DirectWorld.new()
+    lease = world.claimed()
+
+    async def handler(ctx: Any) -> None:
+        later = SessionFence("", "p", lease.epoch, lease.grant.fence.token + 1)
+        world.memory.open("the session", SessionPolicy()).execute(Open(later))
+        try:
+            await appending(ctx)
+        except LeaseLost as lost:
+            raise ExceptionGroup("a task group's", [lost]) from None
+
+    with pytest.raises(LeaseLost) as raised:
+        world.run(handler, lease=lease)
+    assert raised.value.process_id == "p"
+
+
+def test_a_run_under_the_same_lease_again_repeats_no_effect() -> None:
+    """The first attempt's journal is read, too: a caller may have run that attempt before."""
+    world, calls = DirectWorld.new(effects=RegistryEffects(INLINE)), list[int]()
+
+    async def handler(ctx: Any) -> list[int]:
+        await ctx.effect("one", calls.append, 1)
+        return [ctx.attempt]
+
+    lease = world.claimed()
+    for _ in range(2):
+        assert world.run(handler, lease=lease) == Success(canonical([1]))
+    world.clock[0] += 10 * TTL
+    assert world.run(handler, lease=world.claimed(n=2)) == Success(canonical([2]))
+    assert calls == [1]
+
+
+def test_a_scope_is_told_of_the_attempt_that_it_is() -> None:
+    """But for the first, which is told to be the second, so that it is read."""
+    told: list[Any] = []
+
+    class Own:
+        def journal(self, ask: Any, grant: Any, epoch: int) -> Any:
+            told.append((grant.fence, grant.record.claims, epoch))
+            return InlineEffects().scope("p").journal(ask, grant, epoch)
+
+    async def handler(ctx: Any) -> None:
+        await ctx.effect("one", int)
+
+    world = DirectWorld.new()
+    leases = []
+    for n in (1, 2, 3):
+        world.clock[0] += 10 * TTL
+        leases.append(world.claimed(n=n))
+        world.run(handler, lease=leases[-1], effects=Own())
+    assert told == [(lease.grant.fence, claims, 1) for lease, claims in zip(leases, (2, 2, 3), strict=True)]
+
+
 def test_a_refused_event_is_no_lost_lease() -> None:
     async def handler(ctx: Any) -> None:
         try:
