@@ -611,7 +611,7 @@ def test_a_scope_is_told_of_the_attempt_that_it_is() -> None:
         await ctx.effect("one", int)
 
     world = DirectWorld.new()
-    leases = []
+    leases: list[HeldLease] = []
     for n in (1, 2, 3):
         world.clock[0] += 10 * TTL
         leases.append(world.claimed(n=n))
