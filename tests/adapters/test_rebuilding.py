@@ -21,13 +21,19 @@ from tenure import (
     ProcessRegistry,
     Success,
 )
+from tenure.attempt_types import OpenSession
 from tenure.canonical import canonical
 from tenure.config import RuntimeHost, WorkerConfig
 from tenure.errors import FacetMissing, PluginFailed
-from tenure.plugins import Plugin, PluginHost
+from tenure.plugins import Plugin, PluginHost, PluginStack
+from tenure.process import Outcome
 from tenure.requests import Claim, ClaimNext, Release
 from tenure.sessions import SessionPolicy, SessionStore
+from tenure_driver.convert import CattrsConverter
 from tenure_driver.deployments import config_of
+from tenure_driver.driving import driven
+from tenure_driver.messages import Opened, OpeningFault
+from tenure_driver.rebuilding import Rebuild, Surroundings
 from tests.adapters import stores
 from tests.adapters.loops import BOUND, Host
 
@@ -375,3 +381,26 @@ def test_a_configuration_and_what_is_given_beside_it_must_agree(host: Host) -> N
 async def entered(block: AbstractAsyncContextManager[object]) -> None:
     async with block:
         raise AssertionError("the block is not entered")
+
+
+class _Ended(BaseException):
+    """As a loop's cancellation."""
+
+
+class _EndingLoop:
+    async def ask(self, ask: object) -> None:
+        raise _Ended
+
+
+async def in_no_thread(call: Callable[[], Outcome | None]) -> Outcome | None:
+    raise AssertionError("nothing starts")
+
+
+def test_an_opening_that_is_cancelled_with_its_loop_is_given_back() -> None:
+    """The machine would wait for it until its budget is over."""
+    told: list[Opened] = []
+    around = Surroundings(config_of(stores.memory()), PluginStack(()), CattrsConverter())
+    rebuild = Rebuild(OpenSession(7, "p", OWNER, 3), around, _EndingLoop(), told.append)
+    with pytest.raises(_Ended):
+        driven(rebuild.outcome(in_no_thread))
+    assert told == [Opened(7, OpeningFault(False, "the opening of session 'chat-1' was cancelled"))]

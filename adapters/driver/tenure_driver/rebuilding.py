@@ -148,6 +148,11 @@ class Rebuild:
             if started:
                 raise
             self.tell(Opened(call, OpeningFault(isinstance(fault, PERMANENT), str(fault))))
+        except BaseException:
+            if not started:  # cancelled, by the machine, which knows, or by whoever ends the loop
+                said = f"the opening of session {self.command.owner_scope!r} was cancelled"
+                self.tell(Opened(call, OpeningFault(False, said)))
+            raise
         return ended
 
     async def _rebuilt(self) -> Runtime:

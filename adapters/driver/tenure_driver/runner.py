@@ -257,24 +257,28 @@ class Runner:
                 case Stopped() | Failed():
                     self._end(message)
 
-    def _start_handler(self, start: StartHandler) -> None:
+    def _start_handler(self, said: StartHandler) -> None:
         if isinstance(self.result, Failed):
             return  # said by the machine before it heard of it
-        token, record = start.grant.fence.token, start.grant.record
+        token, record = said.grant.fence.token, said.grant.record
         kind: Kind[Any, Any] = self._around.plugins.kind(record.registration.kind)
         limit = self.options.limits.payload
-        run = Run(kind, start.grant, self.convert, limit)
+        run = Run(kind, said.grant, self.convert, limit)
         ask = self.blocking_ask if kind.plain else self._loop.ask
         rebuild = self._rebuilds.pop(token, None)
         runtime = self._around.started(ask, record.id, rebuild.runtime if rebuild is not None else None)
         opener = self._around.opener(ask)
-        opens = opener and partial(opener, start.wake, self._around.fence(record.id, token))
-        ctx = Context(ask, start.grant, start.epoch, self.convert, limit, runtime, opens, kind.shapes)
-        job = self._jobs[token] = Job(token, run, ctx, start.not_after, self._seams.clock)
+        opens = opener and partial(opener, said.wake, self._around.fence(record.id, token))
+        ctx = Context(ask, said.grant, said.epoch, self.convert, limit, runtime, opens, kind.shapes)
+        job = self._jobs[token] = Job(token, run, ctx, said.not_after, self._seams.clock)
         if rebuild is None:
             self._loop.spawn(job)
         else:
-            self._starts.pop(token)(job)
+            start = self._starts.pop(token, None)
+            if start is None:  # its task was cancelled with the loop, and ended
+                self.returned(token, None)
+            else:
+                start(job)
 
     def _rebuild(self, command: OpenSession) -> None:
         if not isinstance(self.result, Failed):
