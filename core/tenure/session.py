@@ -151,7 +151,7 @@ class Session:
 
         With a key it is appended once per process, by whichever attempt comes first; a client's once per session.
         A client's without a key is told by its parent and body. An entry that was there before is answered, and the
-        head is then where the store has it. Raises HeadMoved where somebody else wrote, EntryConflict for a key that
+        head is then where the store has it (a client's goes to the entry, if that follows it). Raises HeadMoved where somebody else wrote, EntryConflict for a key that
         has another body, SessionFull, NotJson, TooLarge.
         """
         return await self._alone(self._append(body, key))
@@ -199,6 +199,9 @@ class Session:
                 self._tree[done.entry.id] = done.entry
         elif done.head != self.head:
             await self._load()
+        elif self._fence is None and done.entry.parent == self.head:
+            # It follows the head already, which was taken back since: a client that says it again goes on from there.
+            await self._fork(done.entry.id)
         if key is None:
             # Last, so that an append that was cut short keeps its number, and is replayed when it is repeated.
             self._appended += 1

@@ -105,6 +105,35 @@ def test_a_client_names_no_fence_and_its_entries_are_known_by_what_they_say() ->
     assert scene.stored() == ["x", "x", "x", "other"]
 
 
+@BOTH
+@pytest.mark.parametrize("key", [None, "k"])
+def test_a_client_that_says_it_again_goes_on_from_there(residency: Residency, key: str | None) -> None:
+    """The head was taken back; the entry is there, once, and the next one follows it."""
+    scene = Scene()
+    session = scene.session(None, residency)
+    a = driven(session.append("a"))
+    b = driven(session.append("b", key=key))
+    driven(session.fork(a.id))
+    assert driven(session.append("b", key=key)) == b
+    assert (session.path, scene.head()) == ((a, b), b.id)
+    assert scene.asked[-1] == (
+        MoveHead(a.id, b.id) if residency is Residency.KEEP_ALL else ReadPath(b.id, PAGE)
+    )
+    c = driven(session.append("c"))
+    assert (c.parent, scene.stored()) == (b.id, ["a", "b", "c"])
+
+
+def test_a_handlers_append_that_was_made_before_leaves_the_head_where_it_was_taken_back() -> None:
+    scene = Scene()
+    first = scene.session()
+    a, b = driven(first.append("a")), driven(first.append("b"))
+    driven(first.fork(a.id))
+    second = scene.session(11)
+    driven(second.append("a"))
+    assert driven(second.append("b")) == b
+    assert (second.path, scene.head()) == ((a,), a.id)
+
+
 @frozen
 class Said:
     word: str
