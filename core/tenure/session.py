@@ -151,8 +151,10 @@ class Session:
 
         With a key it is appended once per process, by whichever attempt comes first; a client's once per session.
         A client's without a key is told by its parent and body. An entry that was there before is answered, and the
-        head is then where the store has it (a client's goes to the entry, if that follows it). Raises HeadMoved where somebody else wrote, EntryConflict for a key that
-        has another body, SessionFull, NotJson, TooLarge.
+        head is then where the store has it (a client's goes to the entry, if that follows it).
+
+        Raises HeadMoved where somebody else wrote, EntryConflict for a key that has another body, SessionFull, NotJson,
+        TooLarge.
         """
         return await self._alone(self._append(body, key))
 
