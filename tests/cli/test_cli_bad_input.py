@@ -83,6 +83,7 @@ def test_a_misspelt_option_is_no_payload(store: str) -> None:
         (["start"], 2, ["KIND"]),
         (["show", "nobody"], 3, ["'nobody'"]),
         (["events", "nobody"], 3, ["'nobody'"]),
+        (["events", "one", "--follow", "--limit", "5"], 2, ["--follow", "--limit"]),
         (["cancel", "nobody"], 3, ["'nobody'"]),
         (["wait", "nobody"], 3, ["'nobody'"]),
         (["wait", "one", "--timeout", "-1"], 2, ["--timeout"]),

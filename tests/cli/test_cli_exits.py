@@ -25,6 +25,7 @@ CODES = {
     | {"WorkerClosed", "WorkerCrashed"},
     2: {
         "DuplicateKind",
+        "EventMismatch",
         "ForkedProcess",
         "InvalidTimings",
         "InvalidValue",

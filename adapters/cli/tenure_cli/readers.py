@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
 
-from tenure.canonical import parsed
-from tenure.process import Record, status_of
+from tenure.errors import InvalidValue
+from tenure.process import Event, Record, status_of
 from tenure.requests import Phase
 from tenure_cli.exits import data, data_json, printable, say
 from tenure_cli.loading import load_app
@@ -103,28 +103,52 @@ def show(process_id: str, url: str, as_json: bool) -> None:
 @id_argument
 @store_option
 @click.option("--after", type=click.IntRange(min=0), default=0, help="The `next` of the page before.")
-@click.option("--limit", type=PAGE, default=1_000, show_default=True, help="How many at the most.")
+@click.option("--limit", type=PAGE, show_default="1000", help="How many at the most.")
+@click.option("--follow", is_flag=True, help="Print each event as it comes, until the process has ended.")
 @json_option
-def events(process_id: str, url: str, after: int, limit: int, as_json: bool) -> None:
+def events(process_id: str, url: str, after: int, limit: int | None, follow: bool, as_json: bool) -> None:
     """Show the events of process ID in their order; the last one of an ended process is `process.ended`.
 
-    With --json: {"id": ID, "events": [...], "next": N}, where N is the --after of the next page, or null.
+    With --json: {"id": ID, "events": [...], "next": N}, where N is the --after of the next page, or null. With --follow
+    --json: each event as a JSON value on a line of its own.
     """
     import tenure_driver
 
+    if follow and limit is not None:
+        raise InvalidValue("--follow goes on to the last event, so --limit cannot be given with it")
+    most = limit or 1_000
     with tenure_driver.connect(must_exist(url)) as client:
-        found = client.events(process_id, after=after, limit=limit)
-        more = len(found) == limit and bool(client.events(process_id, after=found[-1].seq, limit=1))
+        if follow:
+            _print_each(client.follow(process_id, after=after), as_json)
+            return
+        found = client.events(process_id, after=after, limit=most)
+        more = len(found) == most and bool(client.events(process_id, after=found[-1].seq, limit=1))
     if as_json:
         shapes = [event_shape(event) for event in found]
         data_json({"id": process_id, "events": shapes, "next": found[-1].seq if more else None})
         return
-    table = [("SEQ", "AT", "TYPE", "PAYLOAD")]
-    table += [(str(e.seq), _moment(e.at), e.type, json.dumps(parsed(e.payload))) for e in found]
-    for line in _columns(table):
+    for line in _columns([EVENT, *map(_event_row, found)]):
         data(line)
     if more:
         say(f"there are more: --after {found[-1].seq}")
+
+
+EVENT = ("SEQ", "AT", "TYPE", "PAYLOAD")
+
+
+def _event_row(event: Event) -> tuple[str, ...]:
+    return str(event.seq), _moment(event.at), event.type, json.dumps(event.value)
+
+
+def _print_each(found: Iterable[Event], as_json: bool) -> None:
+    """Each as soon as it is there; what is to come does not say how wide the columns will have to be."""
+    if not as_json:
+        data("  ".join(EVENT))
+    for event in found:
+        if as_json:
+            data(json.dumps(event_shape(event)))
+        else:
+            data(_columns([_event_row(event)])[0])
 
 
 def _running(client: BlockingClient, records: tuple[Record, ...], wanted: Phase | None) -> frozenset[str]:
