@@ -220,11 +220,8 @@ class Intake:
         if self._size > self._limit:
             advice = "Store it in parts."
             raise TooLarge(f"an {self._what} on its way into the store", self._size, self._limit, advice)
-        at = 0
-        while at < len(view):
-            taken = view[at : at + CHUNK - len(self._rest)]
-            self._rest += taken
-            at += len(taken)
+        for at in range(-len(self._rest), len(view), CHUNK):
+            self._rest += view[max(at, 0) : at + CHUNK]
             if len(self._rest) == CHUNK:
                 yield self._cut()
 
