@@ -23,7 +23,7 @@ from tenure.requests import Complete, ReadCancels, RecordEffect, Renew
 from tenure_testing.playing import Host as Played
 from tenure_testing.playing import Observer
 from tenure_testing.rehearsing import RehearsedWorld, block, pass_time, sleep
-from tests.adapters.loops import Host
+from tests.adapters.loops import BOUND, Host
 from tests.behaviour.directly import app, durable
 from tests.behaviour.stories import Failing, Seen, a_minute, an_hour, job, log, row, with_sessions
 
@@ -136,7 +136,7 @@ def test_w04_a_worker_with_ephemeral_stores_refuses_to_drive_and_fails_no_row(
             pending = await handle.get()
             assert (pending.claims, pending.outcome) == (0, None)
             async with host.adapter.worker(durable(registry, app())):
-                assert await handle.wait(15) == "done"
+                assert await handle.wait(BOUND) == "done"
 
     host.run(main)
 
@@ -260,7 +260,7 @@ def test_w09_an_effect_of_a_worker_that_lost_its_lease_is_not_recorded(world: Re
     assert row(world).outcome == Success(canonical(2))
 
 
-def test_w10_a_handler_that_panics_leaves_nothing_behind(world: RehearsedWorld) -> None:
+def test_w10_a_handler_that_panics_leaves_nothing_behind(registry: ProcessRegistry, host: Host) -> None:
     """Neither its lease nor its place: its end is written like any other, and the next one runs."""
 
     class Panic(BaseException):
@@ -273,15 +273,19 @@ def test_w10_a_handler_that_panics_leaves_nothing_behind(world: RehearsedWorld) 
             raise Panic("no way on")
         return "done"
 
-    worker = world.worker(job(handler), max_running=1)
-    for name in ("exits", "panics", "good"):
-        world.client.start("job", id=name)
-    world.run_until_idle()
-    assert row(world, "exits").outcome == Failure("SystemExit", "raised", "3")
-    assert row(world, "panics").outcome == Failure("Panic", "raised", "no way on")
-    assert row(world, "good").outcome == Success(canonical("done"))
-    assert not any(row(world, name).held for name in ("exits", "panics", "good"))
-    assert worker.running == 0
+    async def main() -> None:
+        async with host.adapter.worker(job(handler), registry, max_running=1) as worker:
+            ends = {
+                "exits": Failure("SystemExit", "raised", "3"),
+                "panics": Failure("Panic", "raised", "no way on"),
+                "good": Success(canonical("done")),
+            }
+            for name in ends:
+                await worker.client.start("job", id=name)
+            assert {name: await worker.client.wait(name, BOUND) for name in ends} == ends
+            assert not any([(await worker.client.get(name)).held for name in ends])
+
+    host.run(main)
 
 
 def test_w10_a_process_that_kills_its_workers_is_not_tried_for_ever(world: RehearsedWorld) -> None:
@@ -296,7 +300,7 @@ def test_w10_a_process_that_kills_its_workers_is_not_tried_for_ever(world: Rehea
     world.observers.append(Killing())
     world.worker(job(an_hour), max_lost=3)
     world.client.start("job", id="killer")
-    world.run_until(lambda: row(world, "killer").outcome is not None, within=24 * 3_600)
+    world.run_until(lambda: row(world, "killer").outcome is not None, within=900)
     ended = row(world, "killer").outcome
     assert isinstance(ended, Failure)
     assert (ended.failure_class, ended.code) == ("execution", "lost_too_often")

@@ -52,7 +52,7 @@ def page(rows: Sequence[Row]) -> str:
         for row in rows
     ]
     places = [
-        f"| {row.patch.id} | `{row.patch.file}` | {_code(row.patch.old)} | {_code(row.patch.new)} |"
+        f"| {row.patch.id} | `{row.patch.file}` | {code(row.patch.old)} | {code(row.patch.new)} |"
         for row in rows
     ]
     survivors = [line for row in rows for line in faults(row)]
@@ -70,6 +70,6 @@ def page(rows: Sequence[Row]) -> str:
     )
 
 
-def _code(text: str) -> str:
+def code(text: str) -> str:
     fence = "``" if "`" in text else "`"
     return f"{fence}{text.replace('|', chr(92) + '|')}{fence}" if text else "(nothing)"

@@ -13,7 +13,8 @@
 
 `breaks` lists the properties whose loss the bug is; where it is missing they are those of the id: K18's by the table
 of bugs, S10's is S10. `ids` in the form Q1, Q2, ... are for conditions of SQL statements, and always have `breaks`.
-What is a rule of the contract and no property is named by its section: `CONTRACT §9`.
+What is a rule of the contract and no property is named by its section: `CONTRACT §9`. `tests/behaviour/breakers` are
+such files too, with B1, B2, ... and W1, W2, ... for the behaviours of docs/reference/behaviour.md.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ PROPERTIES = ROOT / "docs" / "reference" / "properties.md"
 _NEAR = 6
 """Lines in which a text is looked for, from that of `after` on."""
 
-_ID = re.compile(r"([KSLQ])([0-9]{1,2})[a-z]?")
+_ID = re.compile(r"([KSLQBW])([0-9]{1,2})[a-z]?")
 
 
 class BadPatch(Exception):
@@ -135,7 +136,7 @@ def properties() -> tuple[str, ...]:
 
 
 def read(folder: Path = FOLDER) -> list[Patch]:
-    """All patches, in the order of K, S, L, Q and their numbers. Raises BadPatch."""
+    """All patches, in the order of K, S, L, Q, B, W and their numbers. Raises BadPatch."""
     found = [_patch(table) for path in sorted(folder.glob("*.toml")) for table in _tables(path)]
     seen: set[str] = set()
     for patch in found:
@@ -153,14 +154,14 @@ def _tables(path: Path) -> list[dict[str, Any]]:
 def _order(name: str) -> tuple[int, int, str]:
     found = _ID.fullmatch(name)
     assert found is not None
-    return "KSLQ".index(found[1]), int(found[2]), name
+    return "KSLQBW".index(found[1]), int(found[2]), name
 
 
 def _patch(table: dict[str, Any]) -> Patch:
     name = str(table.get("id"))
     found = _ID.fullmatch(name)
     if found is None:
-        raise BadPatch(f"{name!r} is no id: write K, S, L or Q, a number, and a letter for a variant")
+        raise BadPatch(f"{name!r} is no id: write K, S, L, Q, B or W, a number, and a letter for a variant")
     missing = {"bug", "file", "old", "new"} - set(table)
     unknown = set(table) - {"id", "bug", "file", "within", "after", "old", "new", "breaks"}
     if missing or unknown:
