@@ -4,7 +4,7 @@ A worker holds tenure over a process for a term; the term has a number, every wr
 decides all this does no I/O, so that the code that runs in production is the very code that is model-checked.
 """
 
-from tenure.app import App, Converter, Kind
+from tenure.app import App
 from tenure.client import Client, Handle
 from tenure.config import RuntimeHost, WorkerConfig
 from tenure.contents import Content, Contents, ContentStore
@@ -61,6 +61,7 @@ from tenure.errors import (
     WorkerCrashed,
     WorkerRefused,
 )
+from tenure.kinds import Converter, Kind
 from tenure.limits import Limits
 from tenure.plugins import Plugin, PluginHost, PluginStack
 from tenure.process import (

@@ -10,33 +10,9 @@ from attrs import field, frozen
 
 from tenure.errors import DuplicateKind, InvalidValue
 from tenure.events import EventTypes, shapes_of
-from tenure.kinds import (
-    CO_COROUTINE,
-    Converter,
-    Kind,
-    Verbatim,
-    event_types,
-    found,
-    hints_of,
-    kind_of,
-    max_runs,
-    string,
-    unwrapped,
-)
+from tenure.kinds import Kind, event_types, found, kind_of, max_runs, string
 from tenure.plugins import Plugin
 from tenure.process import RESERVED
-
-__all__ = [
-    "CO_COROUTINE",
-    "App",
-    "Converter",
-    "Kind",
-    "Verbatim",
-    "event_types",
-    "hints_of",
-    "string",
-    "unwrapped",
-]
 
 P = TypeVar("P")
 R = TypeVar("R")

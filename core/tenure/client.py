@@ -9,7 +9,6 @@ from typing import Any, Generic, NoReturn, TypeVar, assert_never, cast, get_args
 
 from attrs import field, frozen
 
-from tenure.app import Converter, Kind, event_types, string
 from tenure.asks import AskFunction, AwaitEnd, AwaitEvents, Heard, Submit
 from tenure.canonical import canonical, parsed
 from tenure.contents import Contents
@@ -28,6 +27,7 @@ from tenure.errors import (
 )
 from tenure.events import Following, told_event
 from tenure.facets import present
+from tenure.kinds import Converter, Kind, event_types, string
 from tenure.process import (
     Cancelled,
     Event,

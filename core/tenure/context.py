@@ -7,7 +7,6 @@ from typing import Any, TypeVar, overload
 
 from attrs import frozen
 
-from tenure.app import Converter, string
 from tenure.asks import AskFunction
 from tenure.attempt_types import StopReason
 from tenure.canonical import canonical, parsed
@@ -17,6 +16,7 @@ from tenure.errors import EventMismatch, FacetMissing, HandlerStopped, InvalidVa
 from tenure.events import NO_SHAPES, Hearing
 from tenure.facets import present
 from tenure.instants import Instant
+from tenure.kinds import Converter, string
 from tenure.process import Event
 from tenure.replies import Grant
 from tenure.requests import EmitEvent

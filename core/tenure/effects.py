@@ -13,7 +13,6 @@ from typing import Any, Protocol
 
 from attrs import frozen
 
-from tenure.app import CO_COROUTINE, Converter, hints_of, string, unwrapped
 from tenure.asks import AskFunction, CallPlain, Submit
 from tenure.canonical import Json, canonical, digest, parsed, utf8_size
 from tenure.contents import Contents
@@ -32,6 +31,7 @@ from tenure.errors import (
     WorkerClosed,
 )
 from tenure.handlers import failure_of, is_of_a_stop
+from tenure.kinds import CO_COROUTINE, Converter, hints_of, string, unwrapped
 from tenure.process import Effect
 from tenure.replies import EffectRecorded, EffectsRead, Grant, Succeeded
 from tenure.requests import Get, ReadEffects, RecordEffect

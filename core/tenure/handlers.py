@@ -6,9 +6,9 @@ from typing import Any
 
 from attrs import field, frozen
 
-from tenure.app import Converter, Kind
 from tenure.canonical import canonical, parsed
 from tenure.errors import EffectFailed, HandlerStopped, LeaseLost, NotJson, TooLarge
+from tenure.kinds import Converter, Kind
 from tenure.process import Failure, Outcome, Success, Work
 from tenure.replies import Grant
 

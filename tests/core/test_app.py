@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from attrs import frozen
 
-from tenure.app import App, Kind, Verbatim, unwrapped
+from tenure.app import App
 from tenure.errors import DuplicateKind, InvalidValue, UnknownKind
+from tenure.kinds import Kind, Verbatim, unwrapped
 
 if TYPE_CHECKING:
     from decimal import Decimal

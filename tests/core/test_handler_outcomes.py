@@ -12,11 +12,12 @@ from attrs import frozen
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tenure.app import App, Kind
+from tenure.app import App
 from tenure.asks import Act, CallPlain
 from tenure.canonical import canonical, parsed
 from tenure.errors import HandlerStopped, LeaseLost
 from tenure.handlers import CODE_LIMIT, MESSAGE_LIMIT
+from tenure.kinds import Kind
 from tenure.limits import Limits, bad_outcome
 from tenure.process import Failure, Outcome, Success
 from tests.core.trampoline_asks import LIMIT, Typed, World, driven

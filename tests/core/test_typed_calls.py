@@ -9,9 +9,10 @@ from typing import Any, assert_type
 
 from attrs import frozen
 
-from tenure.app import App, Kind
+from tenure.app import App
 from tenure.client import Client, Handle
 from tenure.context import Context
+from tenure.kinds import Kind
 from tests.core.trampoline_asks import World, driven, pause
 
 

@@ -14,7 +14,6 @@ from typing import Any, TypeVar, cast
 
 from attrs import asdict, define, field, has
 
-from tenure.app import Converter, Kind
 from tenure.asks import Act, Ask, AwaitEnd, AwaitEvents, CallPlain, Heard, Submit
 from tenure.attempt_types import Permitted, StopReason
 from tenure.client import Client
@@ -22,6 +21,7 @@ from tenure.context import Context
 from tenure.events import NO_SHAPES, heard
 from tenure.handlers import Run
 from tenure.instants import Instant, StoreTime
+from tenure.kinds import Converter, Kind
 from tenure.limits import Limits
 from tenure.model import Snapshot, apply
 from tenure.process import ClaimId, Outcome, Record

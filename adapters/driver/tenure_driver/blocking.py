@@ -12,9 +12,9 @@ from typing import Any, Generic, TypeVar, overload
 
 from attrs import frozen
 
-from tenure.app import Kind
 from tenure.client import Client, Handle
 from tenure.context import Context, FencingToken
+from tenure.kinds import Kind
 from tenure.process import Event, Outcome, Record
 from tenure.replies import Answer, Listed
 from tenure.requests import ClientRequest, Phase, ReadRequest

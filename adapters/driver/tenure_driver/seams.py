@@ -8,8 +8,8 @@ from typing import Protocol
 
 from attrs import frozen
 
-from tenure.app import Converter
 from tenure.instants import Instant
+from tenure.kinds import Converter
 from tenure.stores import ProcessRegistry
 from tenure.worker_types import WorkerTerms
 from tenure_driver.clocks import local_now

@@ -8,10 +8,11 @@ from typing import Any
 
 from attrs import define, field, frozen
 
-from tenure.app import App, Kind
+from tenure.app import App
 from tenure.asks import Act, Ask
 from tenure.canonical import Json
 from tenure.context import Context
+from tenure.kinds import Kind
 from tenure.process import Failure, Outcome, Success
 from tenure.replies import EffectsRead, Succeeded
 from tenure.requests import EmitEvent, ReadEffects, RecordEffect
