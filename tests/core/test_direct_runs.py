@@ -644,6 +644,13 @@ def test_without_a_lease_effects_are_inline() -> None:
     assert not [ask for ask in world.asked if isinstance(ask, Act)]
 
 
+def test_without_a_lease_nothing_limits_the_time() -> None:
+    async def handler(ctx: Any) -> Any:
+        return await ctx.permitted()
+
+    assert DirectWorld.new().run(handler) == Success(canonical(2**63 - 1))
+
+
 @pytest.mark.parametrize(
     ("effects", "call", "arguments", "why"),
     [

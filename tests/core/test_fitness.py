@@ -55,7 +55,9 @@ def test_b5_the_first_check_that_is_not_passed_is_told(wrong: tuple[bool, ...]) 
 
 
 def test_b5_the_order() -> None:
-    assert [check.name for check in Check] == ["ID", "PROFILE", "TIERS", "EXTERNAL", "OWNER", "KIND"]
+    names = ["id", "profile", "tiers", "external", "owner", "kind"]
+    assert [check.value for check in Check] == names
+    assert [check.name.lower() for check in Check] == names
 
 
 @pytest.mark.parametrize("id", ["", " ", "\t\n"])
