@@ -1,4 +1,5 @@
-"""Rows that this process wrote last, so that completing a process does not read anew what claiming it wrote."""
+"""Rows that this process wrote or read last, so that completing a process does not read anew what claiming it wrote, and
+looking at a log whether it grew does not read the row."""
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ class KnownRows:
     """Held rows by id, as last committed.
 
     A version is drawn once from the store-wide sequence, and is of one row in one state (S2): so a row that still has
-    the version that we wrote has the content that we wrote, whatever other processes did meanwhile.
+    the version that we know has the content that we know, whatever other processes did meanwhile.
     """
 
     def __init__(self) -> None:

@@ -19,6 +19,10 @@ _BY_OWNER = (
     f"{rows.SELECT} FROM processes p INDEXED BY owned CROSS JOIN inputs i ON i.seq = p.seq "
     "WHERE p.seq > ? AND p.owner_scope = ? AND p.owner_scope <> ''"
 )
+TOLD = """
+SELECT id, status, version, token, changed_at FROM processes INDEXED BY told
+WHERE status IS NOT NULL AND owner_scope = ? AND owner_scope <> '' AND version > ? ORDER BY version LIMIT ?
+"""
 # What is surely not in a phase; `listed` decides on the rest.
 _PHASES = {
     None: "",
@@ -54,12 +58,8 @@ def events(link: sqlite3.Connection, record: Record, after: int, limit: int) -> 
 
 
 def told(link: sqlite3.Connection, request: ReadOwnerEvents) -> Sequence[ProcessEnded]:
-    query = """
-        SELECT id, status, version, token, changed_at FROM processes INDEXED BY told
-        WHERE status IS NOT NULL AND owner_scope = ? AND owner_scope <> '' AND version > ? ORDER BY version LIMIT ?
-    """
     values = (request.owner_scope, request.after, request.limit)
-    return [ProcessEnded(*row) for row in link.execute(query, values)]
+    return [ProcessEnded(*row) for row in link.execute(TOLD, values)]
 
 
 def effects(link: sqlite3.Connection, record: Record, after: str, limit: int) -> Sequence[Effect]:

@@ -164,7 +164,9 @@ class SqliteRegistry:
         try:
             tables.load(_named(batch), reading=True)
             clock = self._clock()
-            return [execute(tables, request, clock) for request in batch]
+            answers = [execute(tables, request, clock) for request in batch]
+            tables.keep()
+            return answers
         finally:
             if link.in_transaction:
                 link.execute("ROLLBACK")

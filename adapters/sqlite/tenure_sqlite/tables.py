@@ -102,7 +102,7 @@ class SqliteTables:
         return self._written
 
     def keep(self) -> None:
-        """The batch was committed: its rows may be known in the next one."""
+        """The batch was committed, or only read: its rows may be known in the next one."""
         for record in self._rows.values():
             if record is not None:
                 self._known.remember(record)
