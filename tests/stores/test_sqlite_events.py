@@ -52,11 +52,12 @@ class Watched:
 
 @pytest.fixture
 def watched(tmp_path: Path) -> Iterator[Watched]:
-    """Twenty processes that somebody holds, with one event each."""
+    """Twenty processes that somebody holds, with one event each; a store that did not write them itself."""
+    with closing(SqliteRegistry(tmp_path / "s.db", ManualClock(), Limits(), 1.0)) as other:
+        other.execute([Register(Registration(name, Work("k"), (), Provenance("s"))) for name in NAMES])
+        for number, name in enumerate(NAMES, 1):
+            other.execute([Claim(ClaimId("other", number), name, 60_000), AppendEvent(name, "a", NULL, "k")])
     made = Watched(tmp_path / "s.db")
-    made.store.execute([Register(Registration(name, Work("k"), (), Provenance("s"))) for name in NAMES])
-    for number, name in enumerate(NAMES, 1):
-        made.store.execute([Claim(ClaimId("other", number), name, 60_000), AppendEvent(name, "a", NULL, "k")])
     yield made
     made.store.close()
 
