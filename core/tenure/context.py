@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from functools import cached_property
 from typing import Any, TypeVar, overload
 
 from attrs import frozen
@@ -62,14 +63,30 @@ class Context:
         self._ask, self._grant, self._convert, self._limit = ask, grant, convert, limit
         self._runtime, self._opens = runtime, opens
         self._sessions = [] if runtime.session is None else [runtime.session]
-        self._effects = Effects(
-            ask, grant, epoch, convert, limit, runtime.effects, runtime.attachments, self.checkpoint
-        )
         self._fencing_token = FencingToken(epoch, grant.fence.token)
         self._stop_reason: StopReason | None = None
         self._emitted = 0
         self._shapes = shapes
-        self._hearing = Hearing(ask, grant.record.id, grant.fence.token)
+
+    @cached_property
+    def _effects(self) -> Effects:
+        """Made where there is a first: most of what is run a million times has none."""
+        grant, around = self._grant, self._runtime
+        return Effects(
+            self._ask,
+            grant,
+            self._fencing_token.epoch,
+            self._convert,
+            self._limit,
+            around.effects,
+            around.attachments,
+            self.checkpoint,
+        )
+
+    @cached_property
+    def _hearing(self) -> Hearing:
+        """Likewise."""
+        return Hearing(self._ask, self.id, self._fencing_token.token)
 
     @property
     def id(self) -> str:

@@ -7,10 +7,10 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Protocol, TypeAlias
 
-from attrs import define, frozen
+from attrs import define, field, frozen
 
 from tenure.asks import Ask, AskFunction, CallPlain
-from tenure.attempt_types import OpenSession
+from tenure.attempt_types import OpenSession, StartHandler
 from tenure.config import WorkerConfig
 from tenure.contents import Contents
 from tenure.effects import EffectScope, InlineEffects, RegistryEffects, scope_of
@@ -48,15 +48,18 @@ class Loopside(Protocol):
 
 @frozen(eq=False)
 class Surroundings:
-    """How one worker's processes are rebuilt: its configuration, its plugins, and what converts values."""
+    """How one worker's processes are rebuilt: its configuration, its plugins, and what converts values.
+    `has_facets`: whether there are sessions and contents at all."""
 
     config: WorkerConfig
     plugins: PluginStack
     convert: Converter
+    has_facets: bool = field(init=False)
+    _bare: dict[AskFunction, Runtime] = field(factory=dict[AskFunction, Runtime], init=False)
 
-    @property
-    def has_facets(self) -> bool:
-        """Whether there are sessions and contents at all."""
+    @has_facets.default
+    def _looked_up(self) -> bool:
+        """Once: looking takes longer than starting a handler."""
         return has_facets(self.config)
 
     def opens(self) -> Opens:
@@ -93,12 +96,22 @@ class Surroundings:
         """What is around a process whose session, if it is open, this is."""
         return Runtime(session, self.attachments(ask), self.artifacts(ask), scope)
 
-    def started(self, ask: AskFunction, process_id: str, rebuilt: Runtime | None) -> Runtime:
-        """What the handler gets, which asks by `ask`."""
-        if rebuilt is None:  # the hosts that tenure brings have a scope for everybody
-            return self.runtime(ask, None, scope_of(self.config.runtime.effects, process_id))
-        session = rebuilt.session.over(ask) if rebuilt.session is not None else None
-        return self.runtime(ask, session, rebuilt.effects)
+    def started(self, ask: AskFunction, rebuilt: Runtime | None) -> Runtime:
+        """What the handler gets, which asks by `ask`. What was not rebuilt has nothing of its process's own, and is
+        the same for all."""
+        if rebuilt is not None:
+            session = rebuilt.session.over(ask) if rebuilt.session is not None else None
+            return self.runtime(ask, session, rebuilt.effects)
+        bare = self._bare.get(ask)
+        if bare is None:  # the hosts that tenure brings have one scope for everybody
+            scope = scope_of(self.config.runtime.effects, "")
+            bare = self._bare[ask] = self.runtime(ask, None, scope)
+        return bare
+
+    async def own_session(self, ask: AskFunction, start: StartHandler) -> Session:
+        """The session of a process that is about to use it, under the lease of its attempt."""
+        grant = start.grant
+        return await self.session(ask, start.wake, self.fence(grant.record.id, grant.fence.token))
 
 
 def _as_it_is(job: Job) -> Job:

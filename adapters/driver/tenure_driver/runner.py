@@ -266,9 +266,9 @@ class Runner:
         run = Run(kind, said.grant, self.convert, limit)
         ask = self.blocking_ask if kind.plain else self._loop.ask
         rebuild = self._rebuilds.pop(token, None)
-        runtime = self._around.started(ask, record.id, rebuild.runtime if rebuild is not None else None)
-        opener = self._around.opener(ask)
-        opens = opener and partial(opener, said.wake, self._around.fence(record.id, token))
+        around = self._around
+        runtime = around.started(ask, rebuild.runtime if rebuild is not None else None)
+        opens = partial(around.own_session, ask, said) if around.has_facets else None
         ctx = Context(ask, said.grant, said.epoch, self.convert, limit, runtime, opens, kind.shapes)
         job = self._jobs[token] = Job(token, run, ctx, said.not_after, self._seams.clock)
         if rebuild is None:
