@@ -303,9 +303,7 @@ class SqliteTables:
 
     def events(self, process_id: str, after: int, limit: int) -> Sequence[Event]:
         record = self.record(process_id)
-        if (
-            record is None or after >= record.events
-        ):  # which is what those who wait for an event ask most of the time
+        if record is None or after >= record.events:  # what those who wait for an event see most of the time
             return ()
         self._write_rows()
         return scans.events(self.link, record, after, limit)
