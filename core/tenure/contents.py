@@ -181,7 +181,7 @@ class ContentStream:
 
     def __init__(self, ask: AskFunction, store: ContentStore, what: str, id: str) -> None:
         self._ask, self._what, self._id = ask, what, id
-        self._chunks: Iterator[bytes] | None = store.chunks(id)
+        self._chunks: Iterator[bytes] | None = _chunks(store, id)
 
     def __aiter__(self) -> ContentStream:
         return self
@@ -326,6 +326,11 @@ def _forward(upload: Upload, source: Iterator[BytesLike]) -> bool:
         if written >= CHUNK:
             return True
     return False
+
+
+def _chunks(store: ContentStore, content_id: str) -> Iterator[bytes]:
+    """The store's own, but nothing is asked of the store before the first is asked for: in a thread."""
+    yield from store.chunks(content_id)
 
 
 def _whole(store: ContentStore, what: str, content_id: str, limit: int) -> bytes:

@@ -329,6 +329,20 @@ def test_a_stream_reads_one_chunk_a_call_and_ends_for_good() -> None:
         assert driven(ended(stream))
 
 
+def test_a_store_is_asked_for_the_chunks_where_it_may_block() -> None:
+    asking = Asking()
+
+    class Opening(Shelf):
+        """Its `chunks` does something at once."""
+
+        def chunks(self, content_id: str) -> Iterator[bytes]:
+            assert asking.inside
+            return iter([b"bytes"])
+
+    asking.shelf = Opening()
+    assert driven(all_of(asking.contents.stream(ID))) == [b"bytes"]
+
+
 async def anext_of(stream: AsyncIterator[bytes]) -> bytes:
     return await stream.__anext__()
 
