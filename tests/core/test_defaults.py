@@ -55,11 +55,14 @@ def test_a_single_claim_that_waits_past_its_budget_wakes_at_the_budget() -> None
 
 
 def test_an_application_begins_without_kinds() -> None:
-    """Whatever is handed to it."""
+    """Whatever is handed to it beside its name."""
     given: dict[str, object] = {}
     with pytest.raises(TypeError):
-        App(given)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+        App("shop", given)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    with pytest.raises(TypeError):
+        App("shop", _kinds=given)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     assert not App().kinds
+    assert App().name == "app"
 
 
 def test_a_value_without_a_name_is_called_the_value() -> None:
