@@ -82,7 +82,6 @@ def execute(
 def _open(
     tables: SessionTables, fence: SessionFence | None, policy: SessionPolicy, before: StoreTime
 ) -> SessionAnswer:
-    mark = None
     if fence is not None:
         fault = bad_text(fence.registry, NAME_LIMIT) or bad_name(fence.process_id, DEFAULT_LIMITS)
         if fault:
@@ -90,9 +89,9 @@ def _open(
         tables.forget(
             before, FORGOTTEN_AT_ONCE
         )  # before this one's own is looked at, which may be among them
-        mark = tables.mark(fence.registry, fence.process_id)
-        if mark is not None and (fence.epoch, fence.token) < mark.height:
-            return Fenced()
+    mark = None if fence is None else tables.mark(fence.registry, fence.process_id)
+    if fence is not None and mark is not None and (fence.epoch, fence.token) < mark.height:
+        return Fenced()
     there = tables.row()
     row = there or SessionRow()
     refused = _over(row, policy)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from attrs import define, evolve, field
 
 from tenure.asks import Ask, CallPlain
@@ -28,6 +31,13 @@ from tenure_memory import MemorySessions
 from tests.core.trampoline_asks import Typed, driven, pause
 
 FENCE = SessionFence("r", "p", 1, 10)
+
+BOTH = pytest.mark.parametrize("residency", list(Residency), ids=lambda one: one.value)
+
+
+def id_of(*source: str) -> str:
+    """How an entry's id is made."""
+    return hashlib.sha256(json.dumps(source, separators=(",", ":")).encode()).hexdigest()[:32]
 
 
 @define(eq=False)

@@ -134,6 +134,7 @@ def test_a_move_that_the_fenced_one_finds_made_is_counted() -> None:
 
 def test_one_opening_forgets_a_few_deleted_sessions_the_longest_first() -> None:
     """So that its transaction stays short."""
+    assert FORGOTTEN_AT_ONCE == 10
     made = world()
     names = [f"t{n:02}" for n in range(FORGOTTEN_AT_ONCE + 2)]
     for name in reversed(names):

@@ -119,8 +119,8 @@ def play(drawn: list[tuple[str, SessionPolicy, SessionRequest, int, int]], folde
         assert answers["memory"] == answers["sqlite"]
         assert shown(answers["memory"]) == wanted, wanted_request
         tally[f"{type(request).__name__}: {type(answers['memory']).__name__}"] += 1
-        if isinstance(wanted, SessionReason | tuple):
-            tally[str(wanted[0] if isinstance(wanted, tuple) else wanted)] += 1
+        if isinstance(answers["memory"], SessionRefused):
+            tally[str(answers["memory"].reason)] += 1
         if reopen == 0:
             for link in sqlite.file.connections():
                 link.close()  # all that a kill does
