@@ -61,8 +61,8 @@ def stored(result: Result) -> Json:
             assert_never(result)
 
 
-def result_of(text: Json) -> Result | None:
-    """The result that was stored as this text; None for a form that this version of tenure does not know."""
+def result_of(text: Json) -> Result:
+    """The result that was stored as this text. Raises ValueError for a form that this version does not know."""
     if not _has_the_key(text):
         return Returned(text)
     match parsed(text):
@@ -73,7 +73,7 @@ def result_of(text: Json) -> Result | None:
         case {"tenure.effect": "attachment", "id": str(content), "size": int(size)}:
             return Attached(content, size)
         case _:
-            return None
+            raise ValueError(f"this version of tenure does not know {text:.100}")
 
 
 def _has_the_key(text: Json) -> bool:

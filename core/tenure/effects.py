@@ -115,14 +115,13 @@ class RegistryScope:
 class _RegistryJournal:
     def __init__(self, ask: AskFunction, grant: Grant) -> None:
         self._ask, self._grant = ask, grant
-        self._fresh = grant.record.claims == 1
+        self._begins: str | None = None if grant.record.claims == 1 else ""
 
     async def recorded(self) -> Mapping[str, Effect]:
         """Every page; at the first look of the first attempt there is nothing to read."""
         found: dict[str, Effect] = {}
         process_id = self._grant.record.id
-        after: str | None = None if self._fresh else ""
-        self._fresh = False
+        after, self._begins = self._begins, ""
         while after is not None:
             answer = await self._ask(Submit(ReadEffects(process_id, after), READ_TIMEOUT))
             if isinstance(answer, Succeeded) and isinstance(answer.reply, EffectsRead):
@@ -206,7 +205,7 @@ class Effects:
         self._used: dict[str, str] = {}
         self._journal: EffectJournal | None = None
         self._known: Mapping[str, Effect] | None = None
-        self._reading = False
+        self._reading: EffectJournal | None = None
 
     async def once(self, key: str, fn: Callable[..., Any], args: tuple[Any, ...]) -> Any:
         """Call `fn(*args)` and record what comes of it, or give what was recorded: the value, or EffectFailed."""
@@ -245,10 +244,10 @@ class Effects:
         else:
             detail = f"recorded for {known.fingerprint}, asked for {fingerprint}"
             raise EffectMismatch(self._process_id, key, detail)
-        result = result_of(text)
-        if result is None:
-            raise EffectUnreadable(self._process_id, key, f"this version of tenure does not know {text:.100}")
-        return result, raised
+        try:
+            return result_of(text), raised
+        except ValueError as unknown:
+            raise EffectUnreadable(self._process_id, key, str(unknown)) from unknown
 
     async def _recorded(self, journal: EffectJournal) -> Mapping[str, Effect]:
         """What was recorded before, read once, however many effects are asked for at the same moment: the others wait
@@ -260,11 +259,11 @@ class Effects:
                 await self._ask(Submit(Get(self._process_id), READ_TIMEOUT))
                 await leave(self._ask, self._grant.fence)
                 continue
-            self._reading = True
+            self._reading = journal
             try:
                 self._known = await journal.recorded()
             finally:
-                self._reading = False
+                self._reading = None
         return known
 
     async def _called(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as json_text
+import re
 from typing import Any
 
 import pytest
@@ -50,6 +51,8 @@ def test_a_value_without_the_reserved_key_is_stored_as_it_is(value: Any) -> None
     ("result", "text"),
     [
         (Returned(Json('{"a":1}')), '{"a":1}'),
+        (Returned(Json('{"a":{"tenure.effect":"failed"}}')), '{"a":{"tenure.effect":"failed"}}'),
+        (Returned(Json('[{"tenure.effect":"failed"}]')), '[{"tenure.effect":"failed"}]'),
         (
             Raised("OSError", "raised", "no network"),
             '{"class":"OSError","code":"raised","message":"no network","tenure.effect":"failed"}',
@@ -91,4 +94,5 @@ def test_a_value_of_the_users_may_be_nested_as_deep_as_any() -> None:
     ],
 )
 def test_a_form_that_is_not_known_is_no_value(text: str) -> None:
-    assert result_of(Json(text)) is None
+    with pytest.raises(ValueError, match=f"^this version of tenure does not know {re.escape(text)}$"):
+        result_of(Json(text))

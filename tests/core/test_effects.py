@@ -13,7 +13,7 @@ from hypothesis import given
 from tenure.asks import Act, CallPlain, Submit
 from tenure.canonical import digest
 from tenure.context import Context
-from tenure.effects import READ_TIMEOUT, fingerprint_of, is_async
+from tenure.effects import NAME_LIMIT, READ_TIMEOUT, fingerprint_of, is_async
 from tenure.errors import (
     EffectKeyReused,
     EffectMismatch,
@@ -130,10 +130,12 @@ def test_methods_and_partials_are_looked_through() -> None:
 def test_each_effect_has_a_key_of_its_own() -> None:
     ctx = started().context()
     effect(ctx, "a", fetch, "x")
-    with pytest.raises(
-        EffectKeyReused, match="process 'p' used the effect key 'a' twice in one attempt"
-    ) as twice:
-        effect(ctx, "a", fetch, "x")
+    with pytest.raises(EffectKeyReused) as twice:
+        effect(ctx, "a", refetch, "y")
+    assert str(twice.value) == (
+        "process 'p' used the effect key 'a' twice in one attempt, "
+        f"for {fingerprint_of(fetch, ('x',))} and for {fingerprint_of(refetch, ('y',))}; give each effect its own key"
+    )
     assert (twice.value.process_id, twice.value.key) == ("p", "a")
     effect(ctx, "b", fetch, "x")
 
@@ -182,9 +184,8 @@ def test_a_recorded_result_of_another_type_is_refused() -> None:
         raise AssertionError("recorded, so not called")
 
     retyped.__qualname__ = untyped.__qualname__
-    with pytest.raises(
-        EffectMismatch, match=r"effect 'k' was recorded as something else .* does not fit Page"
-    ):
+    said = r"process 'p': effect 'k' was recorded as something else .* does not fit Page"
+    with pytest.raises(EffectMismatch, match=said):
         effect(world.context(), "k", retyped, {"colour": "red"})
 
 
@@ -225,6 +226,8 @@ def test_a_function_may_have_a_long_name() -> None:
 
     fn.__qualname__ = "x" * 300
     assert effect(started().context(), "k", fn) == 1
+    assert fingerprint_of(fn, ()).partition(":")[0] == "x" * NAME_LIMIT
+    assert (NAME_LIMIT, READ_TIMEOUT) == (200, 30.0)
 
 
 # --- when it does not come about ----------------------------------------------------------------------------------
@@ -280,7 +283,8 @@ def test_another_function_than_the_one_that_arrives_late_is_refused_by_the_store
         world.store(late)
         return url
 
-    with pytest.raises(EffectMismatch, match=r"effect 'k' was recorded for .*fetch:.*, asked for .*another:"):
+    said = r"process 'p': effect 'k' was recorded for .*fetch:.*, asked for .*another:"
+    with pytest.raises(EffectMismatch, match=said):
         effect(ctx, "k", another, "a")
 
 
