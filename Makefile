@@ -1,6 +1,7 @@
 # Everything here needs Python >= 3.11, make and a package registry that pip reaches; nothing else.
 PYTHON ?= python3
 STORE ?=
+PROVE ?=
 
 BIN := .venv/bin
 STAMP := .venv/.installed
@@ -10,7 +11,7 @@ FIGURES := build/figures
 # The steps share one .venv and its caches: `make -j` runs them in their order.
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help install check test demo bench verify kill-matrix mutants clean
+.PHONY: help install check test demo bench verify behaviours kill-matrix mutants clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -68,6 +69,9 @@ verify: test ## what takes hours: the large searches, many more seeds and drawn 
 	$(BIN)/python -m tests.matrix.run --json $(FIGURES)/matrix.json
 	$(BIN)/python -m tests.verification.run check=$(FIGURES)/check.json simulate=$(FIGURES)/simulate.json \
 		matrix=$(FIGURES)/matrix.json tests=$(TESTED)
+
+behaviours: $(STAMP) ## every behaviour and the tests that show it (PROVE=1: and that they fail without it)
+	$(BIN)/python -m tests.behaviour.run $(if $(PROVE),--prove)
 
 kill-matrix: $(STAMP) ## known bugs, planted one by one in a copy, and which layer of tests sees each
 	mkdir -p $(FIGURES)

@@ -37,15 +37,16 @@ def durable(store: ProcessRegistry, *plugins: AnyPlugin, profile: str = "", **in
     config = config_of(store, *(plugins or (app(),)), profile=profile)
     tier = DurabilityTier.DURABLE
     said = dict.fromkeys(("effects", "attachments", "artifacts", "sessions", "registry"), tier) | inline
-    host = RuntimeHost(
-        Kept(said["effects"], config.runtime.effects),
-        Kept(said["attachments"], config.runtime.attachments),
-        Kept(said["artifacts"], config.runtime.artifacts),
-        profile,
-    )
-    sessions: Any = Kept(said["sessions"], config.sessions)
-    kept: Any = Kept(said["registry"], store)
-    return evolve(config, runtime=host, sessions=sessions, registry=kept)
+    runtime = config.runtime
+    ours: dict[str, Any] = {
+        "effects": runtime.effects,
+        "attachments": runtime.attachments,
+        "artifacts": runtime.artifacts,
+    }
+    ours |= {"sessions": config.sessions, "registry": store}
+    kept: Any = {name: Kept(said[name], one) for name, one in ours.items()}
+    host = RuntimeHost(kept["effects"], kept["attachments"], kept["artifacts"], profile)
+    return evolve(config, runtime=host, sessions=kept["sessions"], registry=kept["registry"])
 
 
 def claimed(registry: ProcessRegistry, registration: Registration = JOB, n: int = 1) -> HeldLease:
@@ -76,7 +77,8 @@ def run(
     """What `run_process` returns there, or the error that it raises."""
 
     async def main() -> Outcome | TenureError:
-        async with host.adapter.connect(config.registry) as client:
+        async with host.adapter.connect(config.registry) as opened:
+            client: Any = opened  # its `ask` is what an integration into a loop has of its own
             lease = rest.get("lease")
             ask = under(lease, config.registry, client._ask) if lease else client._ask
             try:

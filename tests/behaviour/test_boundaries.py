@@ -3,6 +3,8 @@ but the checks; the rejections have the exact message of their facet."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tenure import DurabilityTier, ProcessRegistry, Success
@@ -19,7 +21,8 @@ PASSED = Success(canonical({"metadata": {"by": "hand"}}))
 
 def rejection(host: Host, registry: ProcessRegistry, facet: str) -> str:
     """What is said where that facet alone is inline."""
-    refused = run(host, durable(registry, **{facet: INLINE}), EXTERNAL)
+    ephemeral: Any = {facet: INLINE}
+    refused = run(host, durable(registry, **ephemeral), EXTERNAL)
     assert type(refused) is TierMismatch
     return str(refused)
 
@@ -57,5 +60,6 @@ def test_b22_inline_worker_passes_store_facet_check_with_ephemeral_stores(
     registry: ProcessRegistry, host: Host, ephemeral: str
 ) -> None:
     names = ["attachments", "artifacts", "sessions", "registry"] if ephemeral == "all" else [ephemeral]
-    config = durable(registry, effects=INLINE, **dict.fromkeys(names, INLINE))
+    inline: Any = dict.fromkeys(["effects", *names], INLINE)
+    config = durable(registry, **inline)
     assert run(host, config, EXTERNAL) == PASSED

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -101,7 +102,7 @@ def test_b02_many_workers_share_one_configuration(registry: ProcessRegistry, hos
     opened: list[App] = []
 
     def factory() -> App:
-        opened.append(app(lambda ctx: "done"))
+        opened.append(app())
         return opened[-1]
 
     base = config_of(registry)
@@ -112,8 +113,9 @@ def test_b02_many_workers_share_one_configuration(registry: ProcessRegistry, hos
     async def main() -> None:
         async with host.adapter.worker(config) as one, host.adapter.worker(config) as other:
             assert one.owner != other.owner
-            for worker in (one, other):
-                assert worker._loop.runner.config is config
+            running: Any
+            for running in (one, other):
+                assert running._loop.runner.config is config
             handles = [await one.client.start("job", id=f"p{n}") for n in range(4)]
             assert [await handle.outcome(BOUND) for handle in handles] == [DONE] * 4
         assert len(opened) == 2
@@ -266,7 +268,7 @@ def test_b07_the_sessions_runtime_is_rebuilt_before_the_handler_runs(
     order: list[Any] = []
 
     @asynccontextmanager
-    async def services(runtime: Any) -> Any:
+    async def services(runtime: Any) -> AsyncGenerator[None]:
         order.append(("services", runtime.session.id))
         yield
         order.append(("closed", runtime.session.id))
@@ -357,9 +359,9 @@ def test_b08_the_handler_can_observe_its_cancellation(registry: ProcessRegistry,
     cancellation = Cancellation()
 
     async def handler(ctx: Context) -> None:
-        assert ctx.stop_reason is None
+        before = ctx.stop_reason
         cancellation.cancel("not needed")
-        assert ctx.stop_reason == "cancel"
+        assert (before, ctx.stop_reason) == (None, "cancel")
         ctx.checkpoint()
 
     config = with_effects(registry, InlineEffects(), handler)
