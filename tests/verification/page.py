@@ -40,7 +40,8 @@ NOT_COVERED = """\
 - `max_run`, undeclared events and mismatching effects are not in the search; traces, vectors and drawn tests have them.
 - A store that lies, bit rot, and a C function that keeps the interpreter's lock (the leases may expire, nothing else
   breaks) are out of scope.
-- Sessions, attachments and PostgreSQL do not exist yet; nothing here is about them.
+- Sessions, attachments and artifacts are not in the search nor in the simulation: drawn tests hold both stores to their
+  law, and kits hold any other. PostgreSQL does not exist yet.
 """
 
 
