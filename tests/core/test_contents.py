@@ -88,15 +88,17 @@ def test_a_plain_iterable_is_read_where_it_may_block_a_chunks_worth_at_a_time() 
     asking = Asking()
     read_in: list[int] = []
 
+    sizes = [CHUNK - 1, 1, CHUNK // 2, CHUNK, 1]
+
     def pieces() -> Iterator[bytes]:
-        for _ in range(5):
+        for size in sizes:
             assert asking.inside
             read_in.append(asking.asked)
-            yield bytes(CHUNK // 2)
+            yield bytes(size)
 
     driven(asking.contents.put(pieces()))
     assert read_in == [2, 2, 3, 3, 4]
-    assert asking.shelf.calls == ["begin", *[f"write {CHUNK // 2}"] * 5, "commit"]
+    assert asking.shelf.calls == ["begin", *(f"write {size}" for size in sizes), "commit"]
 
 
 def test_an_async_iterable_is_read_on_the_loop_and_its_pieces_are_gathered() -> None:

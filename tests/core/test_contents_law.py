@@ -157,6 +157,14 @@ def test_without_another_limit_it_is_the_usual_one(monkeypatch: pytest.MonkeyPat
         list(intake.feed(b"a"))
 
 
+def test_a_piece_is_looked_at_byte_by_byte_and_not_copied() -> None:
+    """A piece may be large."""
+    for piece in (DATA, bytearray(DATA), memoryview(DATA), memoryview(bytes(8)).cast("Q")):
+        view = contents._viewed("attachment", piece)  # pyright: ignore[reportPrivateUsage] - how it is done is the point
+        assert view.obj is (piece.obj if isinstance(piece, memoryview) else piece)
+        assert (view.format, len(view)) == ("B", memoryview(piece).nbytes)
+
+
 def test_an_empty_intake_is_the_empty_content() -> None:
     assert taken_in() == (Content(sha256(b"").hexdigest(), 0, "n", "m"), [])
 
