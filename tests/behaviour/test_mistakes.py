@@ -132,7 +132,8 @@ def test_w04_a_worker_with_ephemeral_stores_refuses_to_drive_and_fails_no_row(
             said = "a durable worker needs a durable artifact store; the configured one is inline"
             with pytest.raises(WorkerRefused, match=said):
                 async with host.adapter.worker(config) as worker:
-                    await worker.finished()
+                    refusal = host.spawn(worker.finished)
+                    await host.until(lambda: refusal.done)
             pending = await handle.get()
             assert (pending.claims, pending.outcome) == (0, None)
             async with host.adapter.worker(durable(registry, app())):
