@@ -95,7 +95,7 @@ def _open(
     there = tables.row()
     row = there or SessionRow()
     refused = _over(row, policy)
-    if refused:
+    if refused is not None:
         return refused
     if fence is not None:
         if there is None:
@@ -123,7 +123,7 @@ def _append(
     size = utf8_size(request.body)
     grown = SessionRow(request.entry_id, row.entries + 1, row.size + size, max(row.largest, size))
     refused = _over(grown, policy)
-    if refused:
+    if refused is not None:
         return refused
     entry = Entry(request.entry_id, request.parent, grown.entries, request.body)
     tables.write_row(grown)

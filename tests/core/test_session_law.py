@@ -168,6 +168,39 @@ def test_a_replay_is_answered_though_the_session_is_full() -> None:
     assert made.ask(replay, policy=SessionPolicy(entries=1)) == Appended(Entry("a", "", 1, Json("1")), "b")
 
 
+class Written:
+    """Tables of a session that is there, with FIRST's watermark; what is written to them is only noted."""
+
+    def __init__(self) -> None:
+        self.notes: list[object] = []
+
+    def row(self) -> SessionRow:
+        return SessionRow("b", 2, 2, 1)
+
+    def mark(self, registry: str, process_id: str) -> Mark:
+        assert (registry, process_id) == ("r", "p")
+        return Mark(1, 10, 7)
+
+    def forget(self, before: StoreTime, sessions: int) -> None:
+        assert (before, sessions) == (StoreTime(600), FORGOTTEN_AT_ONCE)
+
+    def write_row(self, row: SessionRow) -> None:
+        self.notes.append(row)
+
+    def write_mark(self, registry: str, process_id: str, mark: Mark) -> None:
+        self.notes.append((registry, process_id, mark))
+
+
+def test_opening_again_writes_nothing_so_that_a_refresh_costs_no_commit() -> None:
+    tables = Written()
+    opened = [
+        execute(cast(Any, tables), Open(fence), SessionPolicy(), StoreTime(1_000), 400)
+        for fence in (FIRST, SECOND)
+    ]
+    assert opened == [Opened("b", 2, 2)] * 2
+    assert tables.notes == [("r", "p", Mark(1, 11, 7))]
+
+
 def test_what_is_no_request_is_a_mistake() -> None:
     with pytest.raises(AssertionError):
         execute(cast(Any, None), cast(Any, "request"), SessionPolicy(), StoreTime(0))
