@@ -148,6 +148,15 @@ def test_an_id_that_was_altered_is_not_found_and_the_new_one_corrupt(
         list(store.chunks("f" * 8 + content.id[8:]))
 
 
+def test_what_is_not_marked_as_kept_is_not_seen(store: SqliteContents, path: Path) -> None:
+    content = put(store)
+    alter(path, "UPDATE contents SET state = 'removing'")
+    with pytest.raises(ContentNotFound):
+        store.stat(content.id)
+    with pytest.raises(ContentNotFound):
+        next(store.chunks(content.id))
+
+
 # --- what was given up ------------------------------------------------------------------------------------------------
 
 
