@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
+import tenure_memory
+import tenure_sqlite
 from tenure import ProcessRegistry
-from tenure_driver import open_store
 from tenure_testing.rehearsing import RehearsedWorld
 from tests.adapters.loops import HOSTS, Host
+from tests.adapters.stores import Clock
 
 STORES = ("memory", "sqlite")
 
@@ -21,10 +23,17 @@ def url_of(store: str, folder: Path) -> str:
     return "memory:" if store == "memory" else f"sqlite:///{folder}/tenure.db"
 
 
+@pytest.fixture
+def clock() -> Clock:
+    """The clock of `registry`: the system's, until a story lets an hour pass in the store."""
+    return Clock()
+
+
 @pytest.fixture(params=STORES)
-def registry(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ProcessRegistry]:
+def registry(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> Iterator[ProcessRegistry]:
     """A registry, which brings the other facets of its store."""
-    opened = open_store(url_of(request.param, tmp_path))
+    open_store = tenure_memory.open_store if request.param == "memory" else tenure_sqlite.open_store
+    opened = open_store(url_of(request.param, tmp_path), clock=clock)
     yield opened
     opened.close()
 

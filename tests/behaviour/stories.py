@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tenure import App, Context, DurabilityTier, Record
+from tenure import App, Context, DurabilityTier, ProcessRegistry, Record
 from tenure.facets import StoredFacets
-from tenure.replies import Answer
-from tenure.requests import Request
+from tenure.replies import Answer, Got, Succeeded
+from tenure.requests import Get, Request
 from tenure.sessions import SessionPolicy, SessionStore, SessionStoreFactory
 from tenure_memory import MemoryContents, MemorySessions
 from tenure_testing.playing import Execution, Observer
@@ -38,6 +38,14 @@ def row(world: RehearsedWorld, process_id: str = "p") -> Record:
     """The row as it is now."""
     (found,) = [one for one in world.store.records() if one.id == process_id]
     return found
+
+
+def record(registry: ProcessRegistry, process_id: str = "p") -> Record:
+    """The row as a registry has it now."""
+    (answer,) = registry.execute([Get(process_id)])
+    assert isinstance(answer, Succeeded)
+    assert isinstance(answer.reply, Got)
+    return answer.reply.record
 
 
 def log(world: RehearsedWorld, process_id: str = "p") -> list[str]:

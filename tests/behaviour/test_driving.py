@@ -7,24 +7,16 @@ from typing import Any
 
 import pytest
 
-from tenure import Cancelled, Context, Failure, ProcessRegistry, Record, Success
+from tenure import Cancelled, Context, Failure, ProcessRegistry, Success
 from tenure.canonical import canonical
 from tenure.process import ClaimId, External, Fence, Provenance, Registration
-from tenure.replies import Got, Reason, Refused, Succeeded
-from tenure.requests import Claim, ClaimNext, Complete, Get, ReadCancels, Register, Release, Renew
+from tenure.replies import Reason, Refused
+from tenure.requests import Claim, ClaimNext, Complete, ReadCancels, Register, Release, Renew
 from tenure_testing.rehearsing import RehearsedWorld, sleep
 from tests.adapters.loops import BOUND, Host
-from tests.behaviour.stories import Seen, an_hour, job, log, row
+from tests.behaviour.stories import Seen, an_hour, job, log, record, row
 
 DONE = Success(canonical("done"))
-
-
-def record(registry: ProcessRegistry, process_id: str) -> Record:
-    """The row as it is now."""
-    (answer,) = registry.execute([Get(process_id)])
-    assert isinstance(answer, Succeeded)
-    assert isinstance(answer.reply, Got)
-    return answer.reply.record
 
 
 # --- B9: sweeping -------------------------------------------------------------------------------------------------

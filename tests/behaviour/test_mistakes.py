@@ -126,14 +126,17 @@ def test_w04_a_worker_with_ephemeral_stores_refuses_to_drive_and_fails_no_row(
 ) -> None:
     config = durable(registry, app(), artifacts=DurabilityTier.INLINE)
 
+    async def drives() -> None:
+        async with host.adapter.worker(config) as worker:
+            refusal = host.spawn(worker.finished)
+            await host.until(lambda: refusal.done)
+
     async def main() -> None:
         async with host.adapter.connect(registry) as client:
             handle = await client.start("job")
             said = "a durable worker needs a durable artifact store; the configured one is inline"
             with pytest.raises(WorkerRefused, match=said):
-                async with host.adapter.worker(config) as worker:
-                    refusal = host.spawn(worker.finished)
-                    await host.until(lambda: refusal.done)
+                await drives()
             pending = await handle.get()
             assert (pending.claims, pending.outcome) == (0, None)
             async with host.adapter.worker(durable(registry, app())):
