@@ -185,6 +185,24 @@ def test_what_cannot_be_removed_now_is_removed_later(tmp_path: Path, at: str) ->
     store.close()
 
 
+def test_an_upload_on_its_way_out_takes_no_more(tmp_path: Path) -> None:
+    """Another program began to remove it, and did not come to the end."""
+    fault, clock = Fault(), ManualClock()
+    store, other = (faulty(tmp_path / "s.db", one, clock=clock) for one in (Fault(), fault))
+    upload = store.begin()
+    upload.write(LARGE)
+    clock.now += FORGOTTEN + 1
+    fault.at, fault.code = "DELETE", sqlite3.SQLITE_IOERR
+    with pytest.raises(StoreUnavailable, match="made to fail"):
+        other.begin()
+    with pytest.raises(StoreUnavailable, match="nobody wrote to it for a day"):
+        upload.write(LARGE)
+    store.begin()
+    assert rows_of(tmp_path / "s.db", "contents") == rows_of(tmp_path / "s.db", "content_chunks") == []
+    store.close()
+    other.close()
+
+
 def test_an_upload_that_is_given_up_while_it_is_written_is_removed(tmp_path: Path) -> None:
     """By a thread that does not wait, before anybody knows the number of the upload: as a cancelled handler does."""
     stuck, free = Event(), Event()
