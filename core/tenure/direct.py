@@ -133,8 +133,8 @@ async def run_process(
 
     Raises, in this order: InvalidValue for arguments that do not fit; EffectHostFailed (B3); BlankProcessId,
     ProfileMismatch, TierMismatch, OwnerScopeMissing (B5, B6); LeaseRequired; PluginFailed, UnknownKind; what
-    `tenure.session.open_session` raises, and ServicesFailed (B7); LeaseLost, from a handler that lost its lease. All
-    else that the handler does is an outcome (B8).
+    `tenure.session.open_session` raises, and ServicesFailed (B7); LeaseLost, where the handler has no outcome since
+    its lease was lost, or from what the store raised. All else that the handler does is an outcome (B8).
     """
     _check(
         registration,
@@ -198,6 +198,7 @@ class _Direct:
     limit: int
     for_plain: Callable[[Context], object]
     lost: bool = field(default=False, init=False)
+    trouble: Exception | None = field(default=None, init=False)
 
     async def within(self, plugins: PluginStack, execution: ExecutionContext) -> Outcome:
         """Rebuild the session's runtime (B7) and run the handler in it (B8)."""
@@ -213,21 +214,18 @@ class _Direct:
         ctx = Context(self.ask, seen, held.epoch, self.convert, self.limit, runtime, shapes=kind.shapes)
         self.cancellation.watch(ctx.told_to_stop)
         run = Run(kind, held.grant, self.convert, self.limit)
-        started = False
+        ends: list[Outcome | None] = []
         try:
             async with plugins.services(runtime, self.registration.id, self._owner):
-                started = True
-                outcome = await self._handled(run, ctx)
-        except Exception as raised:
-            if not started:
+                ends.append(await self._handled(run, ctx))
+        except BaseException as raised:
+            if not ends or not isinstance(raised, Exception):
+                ctx.told_to_stop(
+                    StopReason.CANCEL
+                )  # a plain handler may go on in its thread: nobody can stop it
                 raise
-            outcome = failure_of(raised)  # of services that could not be shut down
-        except BaseException:
-            ctx.told_to_stop(
-                StopReason.CANCEL
-            )  # a plain handler may go on in its thread, where nobody stops it
-            raise
-        return outcome if outcome is not None else self._stopped()
+            ends.append(failure_of(raised))  # of services that could not be shut down
+        return ends[-1] or self._stopped()
 
     async def _rebuilt(self, held: HeldLease) -> Runtime:
         config, token = self.config, held.grant.fence.token
@@ -260,27 +258,29 @@ class _Direct:
 
     def _stopped(self) -> Outcome:
         """How a run ends whose handler has no outcome of its own (CONTRACT §7). Raises LeaseLost."""
-        if self.lost:
-            raise LeaseLost(self.registration.id)
+        if self.lost or self.trouble is not None:
+            raise LeaseLost(self.registration.id) from self.trouble
         if self.cancellation.reason is not None:
             return Cancelled(self.cancellation.reason)
         return NOBODYS_CANCEL
 
     async def ask(self, ask: Ask) -> Any:
         """What the handler asks. Raises LeaseRequired for what has to be fenced, where there is no lease."""
-        if self.lease is None:
-            match ask:
-                case Act(request=None):
-                    return Permitted(FOREVER)
-                case Act(request=EmitEvent()):
-                    raise LeaseRequired(self.registration.id, "it may emit no events")
-                case Act():
-                    raise LeaseRequired(self.registration.id, "its effects cannot be recorded")
-                case AwaitEvents():
-                    raise LeaseRequired(self.registration.id, "it has no events to wait for")
-                case _:
-                    pass
-        return await self.injected(ask)
+        if self.lease is None and isinstance(ask, AwaitEvents):
+            raise LeaseRequired(self.registration.id, "it has no events to wait for")
+        if self.lease is None and isinstance(ask, Act):
+            if ask.request is None:
+                return Permitted(FOREVER)
+            emits = isinstance(ask.request, EmitEvent)
+            what = "it may emit no events" if emits else "its effects cannot be recorded"
+            raise LeaseRequired(self.registration.id, what)
+        try:
+            return await self.injected(ask)
+        except Exception as trouble:
+            if isinstance(ask, CallPlain):
+                raise
+            self.trouble = trouble  # the store's, and no failure of the process (W4)
+            raise LeaseLost(self.registration.id) from trouble
 
     @property
     def _owner(self) -> str:

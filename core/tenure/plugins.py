@@ -111,7 +111,6 @@ class Nested:
                 self._open.append(block)
         except BaseException as error:
             await self._leave(error)
-            raise
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -119,8 +118,7 @@ class Nested:
         await self._leave(error)
 
     async def _leave(self, error: BaseException | None) -> None:
-        """Leave all blocks. Raises what they raise, the last of it, where they do."""
-        left_by = error
+        """Leave all blocks. Raises what they raise, the last of it, or else the error that they are left by."""
         while self._open:
             block = self._open.pop()
             try:
@@ -128,7 +126,7 @@ class Nested:
                 await block.__aexit__(kind, error, trace)
             except BaseException as raised:
                 error = raised
-        if error is not None and error is not left_by:
+        if error is not None:
             raise error
 
 

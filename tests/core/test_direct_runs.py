@@ -22,17 +22,13 @@ from tenure.errors import (
     SessionCorrupt,
     SessionFull,
     SessionUnavailable,
+    StoreUnusable,
     TenureError,
 )
+from tenure.instants import StoreTime
 from tenure.plugins import Plugin, PluginStack
-from tenure.process import (
-    Cancelled,
-    Failure,
-    Provenance,
-    Success,
-    Work,
-)
-from tenure.replies import EffectsRead, EventsRead, Fenced, Unavailable, Unknown
+from tenure.process import Cancelled, ClaimId, Failure, Fence, Provenance, Record, Success, Work
+from tenure.replies import EffectsRead, EventsRead, Fenced, Grant, Unavailable, Unknown
 from tenure.requests import ReadEffects, ReadEvents, RequestCancel
 from tenure.runtime import Runtime
 from tenure.sessions import (
@@ -617,6 +613,71 @@ def test_a_scope_is_told_of_the_attempt_that_it_is() -> None:
         leases.append(world.claimed(n=n))
         world.run(handler, lease=leases[-1], effects=Own())
     assert told == [(lease.grant.fence, claims, 1) for lease, claims in zip(leases, (2, 2, 3), strict=True)]
+
+
+def test_what_stands_for_a_lease_where_there_is_none() -> None:
+    """No store grants the token 0, so whatever a scope of one's own does with it is refused by any later holder."""
+    told: list[Any] = []
+
+    class Own:
+        def journal(self, ask: Any, grant: Any, epoch: int) -> Any:
+            told.append((grant, epoch))
+            return InlineEffects().scope("p").journal(ask, grant, epoch)
+
+    async def handler(ctx: Any) -> None:
+        await ctx.effect("one", int)
+
+    DirectWorld.new().run(handler, effects=Own())
+    fence = Fence("p", ClaimId("", 0), 0)
+    assert told == [(Grant(fence, Record(JOB, 0, 0, StoreTime(0), StoreTime(0), claims=2)), 0)]
+
+
+@pytest.mark.parametrize("at", [0, 1])
+def test_a_store_that_cannot_be_used_any_more_is_no_outcome(at: int) -> None:
+    """W4: it says nothing of the process. Before the start, and in the middle."""
+    broken = StoreUnusable("no such table")
+    started: list[int] = []
+
+    class Unusable(DirectWorld):
+        def _acted(self, act: Act) -> Any:
+            if len(started) == at:
+                raise broken
+            return super()._acted(act)
+
+    async def handler(ctx: Any) -> None:
+        started.append(1)
+        await ctx.emit("progress")
+
+    world = Unusable.new()
+    with pytest.raises(LeaseLost) as raised:
+        world.run(handler, lease=world.claimed())
+    assert raised.value.process_id == "p"
+    assert raised.value.__cause__ is broken
+    assert len(started) == at
+
+
+def test_so_it_is_without_a_lease() -> None:
+    class Unusable(DirectWorld):
+        def answer(self, request: Any) -> Any:
+            raise StoreUnusable("no such table")
+
+    async def handler(ctx: Any) -> None:
+        await ctx.effect("one", int)
+
+    with pytest.raises(LeaseLost):
+        Unusable.new(effects=RegistryEffects(INLINE)).run(handler)
+
+
+def test_what_a_handlers_own_function_raises_is_the_handlers() -> None:
+    def broken() -> None:
+        raise StoreUnusable("another store")
+
+    async def handler(ctx: Any) -> None:
+        await ctx.effect("one", broken)
+
+    outcome = DirectWorld.new().run(handler)
+    assert isinstance(outcome, Failure)
+    assert outcome.failure_class == "StoreUnusable"
 
 
 def test_a_refused_event_is_no_lost_lease() -> None:
