@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tenure import (
+    App,
     Cancelled,
     Context,
     DurabilityTier,
@@ -24,7 +25,7 @@ from tenure_testing.playing import Host as Played
 from tenure_testing.playing import Observer
 from tenure_testing.rehearsing import RehearsedWorld, block, pass_time, sleep
 from tests.adapters.loops import BOUND, Host
-from tests.behaviour.directly import app, durable
+from tests.behaviour.directly import durable
 from tests.behaviour.stories import Failing, Seen, a_minute, an_hour, job, log, row, with_sessions
 
 
@@ -124,7 +125,7 @@ def test_w04_a_session_store_that_is_down_for_ten_seconds_costs_ten_seconds(worl
 def test_w04_a_worker_with_ephemeral_stores_refuses_to_drive_and_fails_no_row(
     registry: ProcessRegistry, host: Host
 ) -> None:
-    config = durable(registry, app(), artifacts=DurabilityTier.INLINE)
+    config = durable(registry, artifacts=DurabilityTier.INLINE)
 
     async def drives() -> None:
         async with host.adapter.worker(config) as worker:
@@ -139,7 +140,7 @@ def test_w04_a_worker_with_ephemeral_stores_refuses_to_drive_and_fails_no_row(
                 await drives()
             pending = await handle.get()
             assert (pending.claims, pending.outcome) == (0, None)
-            async with host.adapter.worker(durable(registry, app())):
+            async with host.adapter.worker(durable(registry)):
                 assert await handle.wait(BOUND) == "done"
 
     host.run(main)
@@ -270,22 +271,29 @@ def test_w10_a_handler_that_panics_leaves_nothing_behind(registry: ProcessRegist
     class Panic(BaseException):
         """Not an Exception."""
 
-    async def handler(ctx: Context) -> str:
-        if ctx.id == "exits":
-            sys.exit(3)
-        if ctx.id == "panics":
-            raise Panic("no way on")
+    app = App()
+
+    @app.process("exits")
+    def exits(ctx: Any) -> None:
+        sys.exit(3)
+
+    @app.process("panics")
+    async def panics(ctx: Context) -> None:
+        raise Panic("no way on")
+
+    @app.process("good")
+    async def good(ctx: Context) -> str:
         return "done"
 
     async def main() -> None:
-        async with host.adapter.worker(job(handler), registry, max_running=1) as worker:
+        async with host.adapter.worker(app, registry, max_running=1) as worker:
             ends = {
                 "exits": Failure("SystemExit", "raised", "3"),
                 "panics": Failure("Panic", "raised", "no way on"),
                 "good": Success(canonical("done")),
             }
             for name in ends:
-                await worker.client.start("job", id=name)
+                await worker.client.start(name, id=name)
             assert {name: await worker.client.wait(name, BOUND) for name in ends} == ends
             assert not any([(await worker.client.get(name)).held for name in ends])
 
