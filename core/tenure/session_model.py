@@ -82,28 +82,27 @@ def execute(
 def _open(
     tables: SessionTables, fence: SessionFence | None, policy: SessionPolicy, before: StoreTime
 ) -> SessionAnswer:
-    if fence is not None:
-        fault = bad_text(fence.registry, NAME_LIMIT) or bad_name(fence.process_id, DEFAULT_LIMITS)
-        if fault:
-            return SessionRefused(SessionReason.BAD_TEXT, f"the fence's registry or process: {fault.detail}")
-        tables.forget(
-            before, FORGOTTEN_AT_ONCE
-        )  # before this one's own is looked at, which may be among them
-    mark = None if fence is None else tables.mark(fence.registry, fence.process_id)
-    if fence is not None and mark is not None and (fence.epoch, fence.token) < mark.height:
+    row = tables.row()
+    stands = row or SessionRow()
+    refused = _over(stands, policy)
+    opened = Opened(stands.head, stands.entries, stands.size) if refused is None else refused
+    if fence is None:
+        return opened
+    fault = bad_text(fence.registry, NAME_LIMIT) or bad_name(fence.process_id, DEFAULT_LIMITS)
+    if fault:
+        return SessionRefused(SessionReason.BAD_TEXT, f"the fence's registry or process: {fault.detail}")
+    tables.forget(before, FORGOTTEN_AT_ONCE)  # before this one's own is looked at, which may be among them
+    mark = tables.mark(fence.registry, fence.process_id)
+    if mark is not None and (fence.epoch, fence.token) < mark.height:
         return Fenced()
-    there = tables.row()
-    row = there or SessionRow()
-    refused = _over(row, policy)
     if refused is not None:
         return refused
-    if fence is not None:
-        if there is None:
-            tables.write_row(row)
-        if mark is None or mark.height < (fence.epoch, fence.token):
-            moves = 0 if mark is None else mark.moves
-            tables.write_mark(fence.registry, fence.process_id, Mark(fence.epoch, fence.token, moves))
-    return Opened(row.head, row.entries, row.size)
+    if row is None:
+        tables.write_row(stands)
+    if mark is None or mark.height < (fence.epoch, fence.token):
+        moves = 0 if mark is None else mark.moves
+        tables.write_mark(fence.registry, fence.process_id, Mark(fence.epoch, fence.token, moves))
+    return opened
 
 
 def _append(

@@ -202,8 +202,8 @@ def test_opening_again_writes_nothing_so_that_a_refresh_costs_no_commit() -> Non
 
 
 def test_what_is_no_request_is_a_mistake() -> None:
-    with pytest.raises(AssertionError):
-        execute(cast(Any, None), cast(Any, "request"), SessionPolicy(), StoreTime(0))
+    with pytest.raises(AssertionError, match="'no request'"):
+        execute(cast(Any, None), cast(Any, "no request"), SessionPolicy(), StoreTime(0))
 
 
 def test_a_watermark_is_compared_by_epoch_first() -> None:
