@@ -253,9 +253,8 @@ class Effects:
         """What was recorded before, read once, however many effects are asked for at the same moment: the others wait
         for the one that reads. Read again after a call that was cut short."""
         while (known := self._known) is None:
-            if (
-                self._reading
-            ):  # a look at the row takes about as long as a page does, and carries next to nothing
+            if self._reading is not None:
+                # A look at the row takes about as long as a page does, and carries next to nothing.
                 await self._ask(Submit(Get(self._process_id), READ_TIMEOUT))
                 await leave(self._ask, self._grant.fence)
                 continue
