@@ -384,6 +384,13 @@ def test_b12_the_handler_sees_whom_its_end_wakes(wake: str, seen: str) -> None:
 # --- cancellation -------------------------------------------------------------------------------------------------
 
 
+def test_a_cancellation_is_made_of_nothing() -> None:
+    made: Any = Cancellation
+    with pytest.raises(TypeError):
+        made("enough")
+    assert Cancellation().reason is None
+
+
 @pytest.mark.parametrize("plain", [False, True])
 def test_a_handler_that_stops_because_it_was_cancelled_ends_as_cancelled(plain: bool) -> None:
     cancellation = Cancellation()

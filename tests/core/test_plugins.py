@@ -142,6 +142,14 @@ def test_a_plugin_of_the_wrong_parts_is_refused(made: Any, said: str) -> None:
     assert str(refused.value) == said
 
 
+def test_what_an_app_and_a_stack_find_out_is_not_given() -> None:
+    app, stack = cast("Any", App), cast("Any", PluginStack)
+    with pytest.raises(TypeError):
+        app("a", {})
+    with pytest.raises(TypeError):
+        stack((), {})
+
+
 # --- a stack ------------------------------------------------------------------------------------------------------
 
 
