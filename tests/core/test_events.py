@@ -24,12 +24,12 @@ from tenure.errors import (
     StoreUnavailable,
     WaitTimeout,
 )
-from tenure.events import heard
+from tenure.events import Following, Hearing, heard
 from tenure.instants import StoreTime
 from tenure.process import Event, Failure, Success
 from tenure.replies import EventsRead, Reason, Refused, Unavailable
 from tenure.requests import LARGEST, Complete, Prune, ReadOwnerEvents, RequestCancel
-from tests.core.trampoline_asks import World, driven, started, together
+from tests.core.trampoline_asks import World, driven, pause, started, together
 
 
 def appended(world: World, *types: str) -> World:
@@ -125,6 +125,9 @@ def test_two_waits_for_one_type_share_the_events() -> None:
 
 def test_a_wait_whose_time_is_over_says_for_what() -> None:
     ctx = started().context()
+    with pytest.raises(WaitTimeout) as over:
+        driven(ctx.wait_event("go", timeout=0))
+    assert over.value.timeout == 0
     with pytest.raises(WaitTimeout) as over:
         driven(ctx.wait_event("go", timeout=2.5))
     assert (over.value.process_id, over.value.timeout, over.value.event) == ("p", 2.5, "go")
@@ -231,6 +234,54 @@ def test_a_page_holds_what_was_asked_for_and_how_far_it_goes() -> None:
     assert heard(a, 3, page) == Heard((page.events[0], page.events[2]), 6, True)
     assert heard(b, 3, page) == Heard(page.events, 6, True)
     assert heard(a, 3, EventsRead((), False)) == Heard((), 3, False)
+
+
+# --- answers that overtake each other -----------------------------------------------------------------------------
+
+
+def finished(running: Any) -> Any:
+    """What a coroutine returns that was begun before."""
+    with pytest.raises(StopIteration) as done:
+        running.send(None)
+    return done.value.value
+
+
+class Late:
+    """Whoever asks first is told what is older, and hears of it last. `asked`: after which numbers was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[int] = []
+
+    async def more(self, after: int) -> Heard:
+        self.asked.append(after)
+        seqs = [(1,), (1, 2), (3,)][len(self.asked) - 1]
+        await pause()
+        return Heard(tuple(event(seq, "go") for seq in seqs), seqs[-1], False)
+
+    async def ask(self, ask: Any) -> Heard:
+        return await self.more(ask.after)
+
+
+def test_an_answer_that_comes_late_turns_no_wait_back() -> None:
+    late = Late()
+    hearing = Hearing(late.ask, "p", 7)
+    first, second = hearing.next("go", None), hearing.next("go", None)
+    first.send(None)
+    second.send(None)
+    assert [finished(second).seq, finished(first).seq] == [1, 2]
+    assert driven(hearing.next("go", None)).seq == 3
+    assert late.asked == [0, 0, 2]
+
+
+def test_an_answer_that_comes_late_turns_no_following_back() -> None:
+    late = Late()
+    follow = Following(late.more, 0)
+    first, second = next_of(follow), next_of(follow)
+    first.send(None)
+    second.send(None)
+    assert [finished(second).seq, finished(first).seq] == [1, 2]
+    assert driven(next_of(follow)).seq == 3
+    assert late.asked == [0, 0, 2]
 
 
 # --- what a client follows ----------------------------------------------------------------------------------------

@@ -1,5 +1,5 @@
-"""Rows that this process wrote or read last, so that completing a process does not read anew what claiming it wrote, and
-looking at a log whether it grew does not read the row."""
+"""Rows that this process wrote or read last, so that completing a process does not read anew what claiming it wrote,
+and looking whether its log grew does not read the row."""
 
 from __future__ import annotations
 
