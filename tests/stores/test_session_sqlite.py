@@ -5,23 +5,29 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tenure.canonical import Json, canonical
 from tenure.errors import InvalidValue, LeaseLost, SessionCorrupt, SessionUnavailable, StoreUnusable
+from tenure.instants import StoreTime
 from tenure.process import Registration, Work
 from tenure.replies import Succeeded, Unavailable, Unknown
 from tenure.requests import Register
 from tenure.session import Session
+from tenure.session_model import execute
 from tenure.sessions import (
     Appended,
     AppendEntry,
+    Delete,
+    Deleted,
     Open,
     Opened,
     ReadPath,
     ReadTree,
     Residency,
+    SessionAnswer,
     SessionFence,
     SessionPolicy,
     SessionRequest,
@@ -31,7 +37,8 @@ from tenure.stores import DurabilityTier
 from tenure_driver.driving import driven
 from tenure_memory import MemorySessions
 from tenure_sqlite import SqliteSessions, open_sessions, open_store
-from tests.stores.session_stores import opened
+from tenure_sqlite.session_rows import PIECE, SqliteSessionTables
+from tests.stores.session_stores import opened, plant
 from tests.stores.test_sqlite_trouble import TRANSIENT, Fault
 
 FIRST, SECOND = SessionFence("r", "p", 1, 1), SessionFence("r", "p", 1, 2)
@@ -223,6 +230,89 @@ def test_a_file_that_turns_unusable_is_trouble_that_may_pass_elsewhere(tmp_path:
         store.execute(Open(FIRST))
     with pytest.raises(SessionUnavailable, match="StoreUnusable: "):
         opened(sessions, FIRST)
+    sessions.close()
+
+
+# --- deleting what is large ---------------------------------------------------------------------------------------
+
+
+def left(path: Path) -> tuple[int, int]:
+    """How many entries there are, and how many deleted sessions that still have some."""
+    with closing(sqlite3.connect(path)) as link:
+        (entries,) = link.execute("SELECT count(*) FROM session_entries").fetchone()
+        (sessions,) = link.execute("SELECT count(*) FROM session_leftovers").fetchone()
+        return entries, sessions
+
+
+@pytest.mark.parametrize("entries", [1, PIECE - 1, PIECE, 2 * PIECE + 1])
+def test_a_large_session_is_removed_in_short_transactions(tmp_path: Path, entries: int) -> None:
+    """Nobody else waits for more than PIECE entries; the session is gone with the first of them."""
+    path = tmp_path / "s.db"
+    plant(f"sqlite:///{path}", entries, 1)
+    removed: list[int] = []
+
+    class Counting(sqlite3.Connection):
+        before = 0
+
+        def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
+            if sql.startswith("BEGIN IMMEDIATE"):
+                self.before = self.total_changes
+            if sql.startswith("COMMIT"):
+                removed.append(self.total_changes - self.before)
+            return super().execute(sql, parameters)
+
+    def connect(where: Path, mode: str) -> sqlite3.Connection:
+        uri = f"{where.as_uri()}?mode={mode}"
+        return sqlite3.connect(
+            uri, uri=True, timeout=0, isolation_level=None, check_same_thread=False, factory=Counting
+        )
+
+    sessions = SqliteSessions(path, open_connection=connect)
+    store = sessions.open("s", SessionPolicy())
+    assert store.execute(Delete()) == Deleted(entries)
+    assert left(path) == (0, 0)
+    assert max(removed) <= PIECE + 5
+    assert store.execute(Open()) == Opened("", 0, 0)
+    sessions.close()
+
+
+def test_what_a_crash_left_of_a_deleted_session_is_removed_by_later_openings(tmp_path: Path) -> None:
+    """And is no part of the session that begins in its place, nor in the way of its ids."""
+    path = tmp_path / "s.db"
+    plant(f"sqlite:///{path}", 2 * PIECE + 1, 1)
+    fault = Fault()
+    sessions, store = faulty(path, fault)
+    store.execute(Open(FIRST))
+    first = f"{PIECE + 1:032x}"
+    deleted: list[SessionAnswer] = []
+
+    def die_after(link: sqlite3.Connection) -> None:
+        deleted.append(execute(SqliteSessionTables(link, "s"), Delete(FIRST), SessionPolicy(), StoreTime(0)))
+
+    sessions.file.writing(die_after)
+    assert deleted == [Deleted(2 * PIECE + 1)]
+    assert left(path) == (PIECE + 1, 1)
+    assert isinstance(store.execute(AppendEntry(first, "", Json("1"), FIRST)), Appended)
+    assert stored(path) == [first]
+    assert isinstance(store.execute(Open(FIRST)), Opened)
+    assert left(path) == (2, 1)
+    assert isinstance(store.execute(Open(FIRST)), Opened)
+    assert left(path) == (1, 0)
+    assert stored(path) == [first]
+    sessions.close()
+
+
+def test_trouble_after_a_deletion_leaves_it_done(tmp_path: Path) -> None:
+    path = tmp_path / "s.db"
+    plant(f"sqlite:///{path}", 2 * PIECE, 1)
+    fault = Fault(at="DELETE FROM session_leftovers", code=sqlite3.SQLITE_FULL)
+    sessions, store = faulty(path, fault)
+    assert store.execute(Delete()) == Deleted(2 * PIECE)
+    assert left(path) == (0, 1)
+    assert store.execute(Open()) == Opened("", 0, 0)
+    fault.at = ""
+    store.execute(Open(FIRST))
+    assert left(path) == (0, 0)
     sessions.close()
 
 

@@ -55,6 +55,13 @@ ADD = """
 """
 """Of a session's id, and an entry's seq, id, parent and body."""
 
+_CLEAR = """
+    DELETE FROM session_entries
+    WHERE rowid IN (SELECT rowid FROM session_entries WHERE session = ? ORDER BY seq LIMIT ?)
+"""
+PIECE = 2_000
+"""Entries that one transaction removes at most, so that nobody else waits long for it."""
+
 
 @frozen
 class SqliteSessionTables:
@@ -97,9 +104,12 @@ class SqliteSessionTables:
     def remove(self, clock: StoreTime) -> None:
         link = self.link
         (number,) = link.execute("SELECT n FROM sessions WHERE id = ?", (self.id,)).fetchone()
-        link.execute("DELETE FROM session_entries WHERE session = ?", (number,))
-        link.execute("UPDATE session_marks SET moves = 0 WHERE session = ?", (number,))
-        link.execute("UPDATE sessions SET head = '', gone_at = ? WHERE n = ?", (clock, number))
+        link.execute("DELETE FROM sessions WHERE n = ?", (number,))
+        insert = "INSERT INTO sessions (id, head, entries, size, largest, gone_at) VALUES (?, '', 0, 0, 0, ?)"
+        left = link.execute(insert, (self.id, clock)).lastrowid
+        link.execute("UPDATE session_marks SET session = ?, moves = 0 WHERE session = ?", (left, number))
+        link.execute("INSERT INTO session_leftovers (session) VALUES (?)", (number,))
+        clear_some(link)
 
     def forget(self, before: StoreTime, sessions: int) -> None:
         query = "SELECT n FROM sessions WHERE gone_at < ? ORDER BY gone_at, id LIMIT ?"
@@ -107,6 +117,17 @@ class SqliteSessionTables:
         if gone:
             self.link.executemany("DELETE FROM session_marks WHERE session = ?", gone)
             self.link.executemany("DELETE FROM sessions WHERE n = ?", gone)
+        clear_some(self.link)
+
+
+def clear_some(link: sqlite3.Connection) -> bool:
+    """Remove at most PIECE entries that a deleted session left; False where there are none."""
+    left = link.execute("SELECT session FROM session_leftovers LIMIT 1").fetchone()
+    if left is None:
+        return False
+    if link.execute(_CLEAR, (*left, PIECE)).rowcount < PIECE:
+        link.execute("DELETE FROM session_leftovers WHERE session = ?", left)
+    return True
 
 
 def _entries(found: Iterable[_Row]) -> list[Entry]:

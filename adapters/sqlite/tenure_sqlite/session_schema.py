@@ -1,7 +1,8 @@
 """The tables of sessions, beside the registry's; made when a store of sessions is first opened.
 
-A session that was deleted leaves its row, without a head and with the time, and its watermarks hang on that row until
-both are forgotten together.
+A session that was deleted leaves a row, without a head and with the time, and its watermarks hang on that row until
+both are forgotten together. Its entries hang on its old number, which is never used again (AUTOINCREMENT), and are
+removed a few at a time.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ FIRST = "sessions"
 TABLES = (
     """
     CREATE TABLE sessions (
-      n INTEGER PRIMARY KEY,
+      n INTEGER PRIMARY KEY AUTOINCREMENT,
       id TEXT NOT NULL UNIQUE,
       head TEXT NOT NULL,                       -- session_entries.id, '' in an empty session
       entries INTEGER NOT NULL,
@@ -31,6 +32,11 @@ TABLES = (
     ) STRICT
     """,
     "CREATE UNIQUE INDEX session_entry_ids ON session_entries (session, id)",
+    """
+    CREATE TABLE session_leftovers (
+      session INTEGER PRIMARY KEY               -- the sessions.n that a deleted session had
+    ) STRICT
+    """,
     """
     CREATE TABLE session_marks (
       session INTEGER NOT NULL,                 -- sessions.n

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from attrs import frozen
 
-from tenure.errors import StoreUnavailable, StoreUnknown
+from tenure.errors import StoreUnavailable, StoreUnknown, StoreUnusable
 from tenure.instants import StoreTime
 from tenure.limits import DEFAULT_LIMITS, Limits
 from tenure.replies import Unavailable, Unknown
 from tenure.session_model import execute
 from tenure.sessions import (
+    Deleted,
     Open,
     ReadPath,
     ReadTree,
@@ -30,7 +32,7 @@ from tenure.stores import DurabilityTier
 from tenure_sqlite.held import HeldFile
 from tenure_sqlite.link import GAP, Connect, connect
 from tenure_sqlite.location import path_of
-from tenure_sqlite.session_rows import SqliteSessionTables
+from tenure_sqlite.session_rows import PIECE, SqliteSessionTables, clear_some
 from tenure_sqlite.session_schema import FIRST, TABLES
 
 PATIENCE = 2.0
@@ -82,6 +84,12 @@ class SqliteSessions:
         """The session of that id. Raises InvalidValue for the id."""
         return SqliteSession(self, session_name(session_id), policy)
 
+    def clear(self) -> None:
+        """Remove what deleted sessions left, in short transactions; what meets trouble is left to later openings."""
+        with suppress(StoreUnavailable, StoreUnknown, StoreUnusable):
+            while self.file.writing(clear_some):
+                pass
+
     def close(self) -> None:
         """Close the connection. Repeatable."""
         self.file.close()
@@ -101,11 +109,14 @@ class SqliteSession:
         file = self._sessions.file
         act = file.reading if reads else file.writing
         try:
-            return act(lambda link: self._decide(SqliteSessionTables(link, self._id), request))
+            answer = act(lambda link: self._decide(SqliteSessionTables(link, self._id), request))
         except StoreUnavailable as trouble:
             return Unavailable(str(trouble))
         except StoreUnknown as trouble:
             return Unknown(str(trouble))
+        if isinstance(answer, Deleted) and answer.entries >= PIECE:
+            self._sessions.clear()
+        return answer
 
     def _decide(self, tables: SqliteSessionTables, request: SessionRequest) -> SessionAnswer:
         return execute(tables, request, self._policy, self._sessions.clock(), self._sessions.horizon)
