@@ -21,13 +21,13 @@ from tenure.stores import DurabilityTier, ProcessRegistry
 from tenure.tiers import Facets, tier_fault
 
 
-def _a(kind: type[Any]) -> Callable[[object, Any, Any], None]:
+def of_type(kind: type[Any]) -> Callable[[object, Any, Any], None]:
     """A validator: the value is of that type."""
 
     def check(config: object, attribute: Any, value: Any) -> None:
         if not isinstance(value, kind):
             raise InvalidValue(
-                f"{type(config).__name__}.{attribute.name} must be a {kind.__name__}; it is {value!r}"
+                f"{type(config).__name__}.{attribute.name} must be of type {kind.__name__}; it is {value!r}"
             )
 
     return check
@@ -84,12 +84,12 @@ class WorkerConfig:
     apart that share a session store: leave it alone where there is one. Raises InvalidValue.
     """
 
-    plugins: PluginHost = field(validator=_a(PluginHost))
-    runtime: RuntimeHost = field(validator=_a(RuntimeHost))
+    plugins: PluginHost = field(validator=of_type(PluginHost))
+    runtime: RuntimeHost = field(validator=of_type(RuntimeHost))
     sessions: SessionStoreFactory = field(validator=_with_tier("open"))
     registry: ProcessRegistry = field(validator=_with_tier("execute", "wait"))
-    policy: SessionPolicy = field(default=SessionPolicy(), validator=_a(SessionPolicy))
-    residency: Residency = field(default=Residency.ACTIVE_PATH_ONLY, validator=_a(Residency))
+    policy: SessionPolicy = field(default=SessionPolicy(), validator=of_type(SessionPolicy))
+    residency: Residency = field(default=Residency.ACTIVE_PATH_ONLY, validator=of_type(Residency))
     registry_name: str = field(default="", validator=_text)
 
     @classmethod

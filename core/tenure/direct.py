@@ -15,7 +15,7 @@ from tenure.asks import Act, Ask, AskFunction, AwaitEvents, CallPlain
 from tenure.attempt_rules import NOBODYS_CANCEL
 from tenure.attempt_types import Permitted, StopReason
 from tenure.canonical import canonical, parsed
-from tenure.config import WorkerConfig
+from tenure.config import WorkerConfig, of_type
 from tenure.context import Context
 from tenure.effects import EffectJournal, EffectScope, scope_of
 from tenure.errors import (
@@ -73,8 +73,8 @@ WAKES_THE_OWNER = ExecutionContext()
 class HeldLease:
     """The lease that the caller got by Claim, as `Claimed` has it: the grant, and the registry's epoch."""
 
-    grant: Grant
-    epoch: int
+    grant: Grant = field(validator=of_type(Grant))
+    epoch: int = field(validator=of_type(int))
 
 
 @define(eq=False)

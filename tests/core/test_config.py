@@ -96,12 +96,12 @@ MINE = App()
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"plugins": []}, "WorkerConfig.plugins must be a PluginHost; it is []"),
-        ({"plugins": MINE}, f"WorkerConfig.plugins must be a PluginHost; it is {MINE!r}"),
-        ({"runtime": None}, "WorkerConfig.runtime must be a RuntimeHost; it is None"),
-        ({"policy": {}}, "WorkerConfig.policy must be a SessionPolicy; it is {}"),
-        ({"policy": None}, "WorkerConfig.policy must be a SessionPolicy; it is None"),
-        ({"residency": "keep_all"}, "WorkerConfig.residency must be a Residency; it is 'keep_all'"),
+        ({"plugins": []}, "WorkerConfig.plugins must be of type PluginHost; it is []"),
+        ({"plugins": MINE}, f"WorkerConfig.plugins must be of type PluginHost; it is {MINE!r}"),
+        ({"runtime": None}, "WorkerConfig.runtime must be of type RuntimeHost; it is None"),
+        ({"policy": {}}, "WorkerConfig.policy must be of type SessionPolicy; it is {}"),
+        ({"policy": None}, "WorkerConfig.policy must be of type SessionPolicy; it is None"),
+        ({"residency": "keep_all"}, "WorkerConfig.residency must be of type Residency; it is 'keep_all'"),
         ({"registry_name": 5}, "WorkerConfig.registry_name must be a string; it is 5"),
         ({"sessions": 5}, "WorkerConfig.sessions must have the method 'open'; 5 has none"),
         ({"registry": 5}, "WorkerConfig.registry must have the method 'execute'; 5 has none"),

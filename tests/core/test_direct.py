@@ -249,6 +249,20 @@ def test_arguments_of_the_wrong_type(how: dict[str, Any], said: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("grant", "epoch", "said"),
+    [
+        (None, 1, "HeldLease.grant must be of type Grant; it is None"),
+        (DirectWorld.new().claimed().grant, "1", "HeldLease.epoch must be of type int; it is '1'"),
+    ],
+    ids=["grant", "epoch"],
+)
+def test_a_lease_is_what_the_claim_answered(grant: Any, epoch: Any, said: str) -> None:
+    with pytest.raises(InvalidValue) as refused:
+        HeldLease(grant, epoch)
+    assert str(refused.value) == said
+
+
+@pytest.mark.parametrize(
     "made", [lambda: ExecutionContext(cast("str", 5)), lambda: Cancellation().cancel(cast("str", 5))]
 )
 def test_texts_are_texts(made: Callable[[], object]) -> None:
