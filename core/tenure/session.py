@@ -227,12 +227,11 @@ class Session:
         to = string(entry_id, f"session {self._id!r}: the entry to fork at")
         n = self._moved + 1 if self._fence is not None else 0
         done = await self._reply(MoveHead(self.head, to, n, self._fence), Moved, "a fork", to)
-        if done.head != self.head:
-            held = self._tree if self._tree is not None else {entry.id: entry for entry in self._path}
-            if done.head in held:
-                self._path = _path_in(held, done.head)
-            else:
-                await self._load()
+        held = self._tree if self._tree is not None else {entry.id: entry for entry in self._path}
+        if done.head in held:
+            self._path = _path_in(held, done.head)
+        else:
+            await self._load()
         self._moved = n
 
     async def _delete(self) -> None:
@@ -318,12 +317,12 @@ class Session:
         self, request: SessionRequest, kind: type[T], doing: str, entry_id: str = "", key: str = ""
     ) -> T:
         """The store's reply; a request that it could not answer is sent again, which changes nothing twice."""
-        cause = ""
+        cause = "the store gave no cause"
         for _ in range(TRIES):
             answer: object = await _called(self._ask, self._id, doing, self._store.execute, request)
             match answer:
                 case Unavailable() | Unknown():
-                    cause = answer.cause or "the store gave no cause"
+                    cause = answer.cause or cause
                 case SessionRefused():
                     raise self._refusal(answer, entry_id, key)
                 case Fenced() if self._fence is not None:

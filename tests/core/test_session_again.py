@@ -213,3 +213,6 @@ def test_a_deleted_session_begins_anew(residency: Residency) -> None:
     assert (b.parent, b.seq, session.path) == ("", 1, (b,))
     if residency is Residency.KEEP_ALL:
         assert session.tree == (b,)
+    else:
+        with pytest.raises(InvalidValue):
+            _ = session.tree

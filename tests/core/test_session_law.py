@@ -117,7 +117,7 @@ def test_the_size_of_the_largest_entry_is_remembered() -> None:
 
 def test_a_move_of_its_own_is_counted_and_one_of_a_client_is_not() -> None:
     made = world()
-    assert made.ask(MoveHead("b", "a")) == Moved("a")
+    assert made.ask(MoveHead("b", "a", 1)) == Moved("a")
     assert made.ask(MoveHead("a", "b", 5, FIRST)) == Moved("b")
     assert made.ask(MoveHead("b", "a", 3, FIRST)) == Moved("b")
     assert made.ask(MoveHead("b", "a", 5, FIRST)) == Moved("b")

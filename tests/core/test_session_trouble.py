@@ -51,7 +51,7 @@ def test_what_a_store_could_not_answer_is_asked_again() -> None:
 
 @pytest.mark.parametrize(
     ("last", "cause"),
-    [(Unavailable("away"), "away"), (Unknown("lost"), "lost"), (Unknown(), "the store gave no cause")],
+    [(Unavailable("away"), "away"), (Unknown("lost"), "lost"), (Unknown(), "second")],
 )
 def test_not_for_ever(last: Any, cause: str) -> None:
     scene = Scene()
@@ -67,6 +67,15 @@ def test_not_for_ever(last: Any, cause: str) -> None:
     a = driven(session.append("a"))
     b = driven(session.append("b"))
     assert (session.path, scene.stored()) == ((a, b), ["a", "b"])
+
+
+def test_a_store_may_give_no_cause() -> None:
+    scene = Scene()
+    session = scene.session()
+    scene.trouble.extend([Unknown(), Unavailable(), Unknown()])
+    with pytest.raises(SessionUnavailable) as raised:
+        driven(session.append("a"))
+    assert raised.value.cause == "the store gave no cause"
 
 
 def test_each_call_says_what_it_was_doing() -> None:
