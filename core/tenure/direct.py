@@ -135,6 +135,7 @@ async def run_process(
     ProfileMismatch, TierMismatch, OwnerScopeMissing (B5, B6); LeaseRequired; PluginFailed, UnknownKind; what
     `tenure.session.open_session` raises, and ServicesFailed (B7); LeaseLost, where the handler has no outcome since
     its lease was lost, or from what the store raised. All else that the handler does is an outcome (B8).
+    What a plugin's shut-down raises, where it was opened here, is raised in place of the outcome.
     """
     _check(
         registration,

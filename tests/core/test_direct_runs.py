@@ -334,6 +334,15 @@ def test_services_that_cannot_be_shut_down_are_a_failure_of_the_process() -> Non
     assert log == ["+life", "+services", "-services NoneType", "-life NoneType"]
 
 
+def test_a_plugin_that_cannot_be_shut_down_is_the_callers() -> None:
+    """Its handler's work is done, but nobody knows what the plugin still held: the caller decides."""
+    world, log = DirectWorld.new(), list[str]()
+    broken = plugin(Block(log, "life", closing=OSError("not closed")), Block(log, "services"), done)
+    with pytest.raises(OSError, match="not closed"):
+        world.run(config=world.config(lambda: broken))
+    assert log == ["+life", "+services", "-services NoneType", "-life NoneType"]
+
+
 @pytest.mark.parametrize("plain", [False, True])
 def test_an_interrupt_is_the_callers_own(plain: bool) -> None:
     """Ctrl-C, or a loop's cancellation: no outcome of the process. A handler that goes on in a thread is told."""
