@@ -11,7 +11,7 @@ from tenure.asks import AwaitEvents, Heard, Submit
 from tenure.attempt_types import StopReason
 from tenure.canonical import NULL
 from tenure.replies import Reason, Refused, Unavailable
-from tenure.requests import AppendEvent, ClaimNext, ReadEvents, Register, RequestCancel
+from tenure.requests import AppendEvent, ClaimNext, ReadEvents, Register, Renew, RequestCancel
 from tenure.stores import Cursor
 from tenure_driver.listening import FIRST_LOOK, PAGE, PATIENCE, ROUND, ROUND_GAP
 from tenure_driver.messages import Abandoned, Asked, Changed, Drain, Returned
@@ -26,6 +26,7 @@ def waiting(world: World, ask: int = 1, name: str = "a", **wanted: object) -> Wo
     world.turn(Asked(ask, AwaitEvents(name, **{"after": 0, "timeout": None, **wanted})))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     world.execute(ReadEvents)
     assert ask not in world.replies
+    assert looks(world) == 0
     return world
 
 
@@ -258,6 +259,7 @@ def troubled(world: World, seconds: int) -> int:
         calls = world.take(ReadEvents)
         asked += len(calls)
         world.answer(calls, [Unavailable("down")] * len(calls))
+        world.execute(Renew)  # of what a worker holds
         world.pass_time(SECOND // 10)
     return asked
 
@@ -271,6 +273,14 @@ def test_a_client_puts_up_with_a_store_in_trouble_for_a_while() -> None:
     world.pass_time(SECOND)
     world.settle()
     assert numbers(world) == [1]
+
+
+def test_a_client_does_not_give_up_on_a_process_that_says_nothing() -> None:
+    world = waiting(World())
+    for _ in range(100):
+        world.pass_time(SECOND)
+        world.execute(ReadEvents)
+    assert world.replies == {}
 
 
 def test_a_client_gives_up_when_the_store_stays_away() -> None:
@@ -288,6 +298,12 @@ def test_a_client_gives_up_on_a_store_that_says_nothing() -> None:
     assert world.replies == {1: Unavailable("no answer in time")}
 
 
+def kept_by(world: World) -> dict[str, int]:
+    """How much the driver remembers of those who wait for events."""
+    listening = world.driver._listening  # pyright: ignore[reportPrivateUsage]
+    return {name: len(value) for name, value in vars(listening).items() if hasattr(value, "__len__")}
+
+
 def test_nothing_is_kept_of_what_is_over() -> None:
     world = World()
     for number in range(2_000):
@@ -299,8 +315,7 @@ def test_nothing_is_kept_of_what_is_over() -> None:
         world.pass_time(ROUND_GAP)
         world.settle()
     assert len(world.replies) == 2_000
-    listening = world.driver._listening  # pyright: ignore[reportPrivateUsage]
-    kept = {name: len(value) for name, value in vars(listening).items() if hasattr(value, "__len__")}
+    kept = kept_by(world)
     assert kept.pop("_timers") <= ROUND
     assert kept.pop("_line") <= 2
     assert not any(kept.values()), kept
@@ -364,9 +379,11 @@ def test_what_a_handler_left_waiting_is_answered_when_it_returns() -> None:
     world, token = running()
     world.turn(Returned(token, None))
     assert world.replies == {1: StopReason.LEASE_LOST}
+    world.pass_time(SECOND)
+    assert not any(kept_by(world).values())
 
 
 def test_a_handler_waits_on_while_the_store_is_away_and_its_lease_lasts() -> None:
     world, _ = running()
-    troubled(world, 15)
+    troubled(world, 2 * PATIENCE // SECOND)
     assert world.replies == {}

@@ -87,8 +87,7 @@ class Listening:
             self._replies.append(Reply(ask, self._stopped[what.token]))
             return
         if not self._waiters:
-            self._line.clear()
-            self._behind, self._poll_at = 0, after(now, self._poll)
+            self._poll_at = after(now, self._poll)
         until = None if what.timeout is None else after(now, nanos(what.timeout))
         waiter = self._waiters[ask] = _Waiter(ask, what, what.after, until)
         if what.token:
