@@ -106,6 +106,22 @@ def test_a_decorated_handler_is_known_by_what_it_wraps() -> None:
     assert facts(made(logged(idle))) == (False, False, Any, type(None))
 
 
+def test_a_plain_wrapper_of_an_async_handler_is_awaited() -> None:
+    @wraps(resize)
+    def wrapper(*args: Any) -> Any:
+        return resize(*args)
+
+    assert facts(made(wrapper)) == (False, True, Job, int)
+
+
+def test_a_wrapper_of_what_is_no_function_is_known_by_itself() -> None:
+    def shortened(ctx: Any) -> int:
+        return 1
+
+    vars(shortened)["__wrapped__"] = len  # as functools.wraps(len) has it
+    assert facts(made(shortened)) == (True, False, Any, Any)
+
+
 def test_a_handler_of_any_arguments_gets_the_payload() -> None:
     def catch_all(*args: Job) -> int:
         return len(args)
@@ -123,7 +139,7 @@ def test_annotations_that_exist_for_type_checkers_only_are_no_annotations() -> N
 def test_a_kind_is_still_the_function() -> None:
     app = App()
     kind = app.process("shrink", emits=["half", "whole"], max_run=1.5)(shrink)
-    assert kind(None, Job("x")) == "x"
+    assert kind(None, Job("x")) == kind(None, job=Job("x")) == "x"
     assert (kind.name, kind.emits, kind.max_run) == ("shrink", ("half", "whole"), 1.5)
     assert app.kinds == {"shrink": kind}
     assert app.kind("shrink") is kind
@@ -176,6 +192,7 @@ def test_a_kind_has_one_handler() -> None:
         ([""], "'' is blank"),
         ([" "], "' ' is blank"),
         ([5], "an event type must be a string; it is 5"),
+        (5, "emits takes a list of event types, not 5"),
     ],
 )
 def test_event_types_are_checked_when_the_module_is_imported(emits: Any, said: str) -> None:

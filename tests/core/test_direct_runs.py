@@ -15,6 +15,7 @@ from tenure.direct import Cancellation, ExecutionContext, HeldLease
 from tenure.effects import EffectHost, InlineEffects, RegistryEffects
 from tenure.errors import (
     HandlerStopped,
+    InvalidValue,
     LeaseLost,
     OwnerScopeMissing,
     PluginFailed,
@@ -89,6 +90,21 @@ def test_b7_the_handler_has_its_owners_session_and_both_stores_of_contents() -> 
     assert world.artifacts.stat(artifact).size == len(b"made")
     with pytest.raises(TenureError, match="artifact"):
         world.artifacts.stat(attachment)
+
+
+def test_b7_each_store_of_contents_is_called_what_it_is() -> None:
+    said: list[str] = []
+
+    async def handler(ctx: Any) -> None:
+        for contents in (ctx.attachments, ctx.artifacts):
+            with pytest.raises(InvalidValue) as refused:
+                await contents.put(5)
+            said.append(str(refused.value))
+
+    DirectWorld.new().run(handler)
+    assert ["attachment" in one for one in said] == [True, False]
+    assert ["artifact" in one for one in said] == [False, True]
+    assert said[0].replace("attachment", "artifact") == said[1]
 
 
 @pytest.mark.parametrize("residency", list(Residency))
