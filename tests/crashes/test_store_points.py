@@ -22,6 +22,9 @@ LISTED = Path(__file__).with_name("store_points.txt")
 BOUND = 240
 """Seconds until a child is given up; a bound, not a speed."""
 
+STRUCK_ELSEWHERE = ("contents.py", "held.py")
+"""What is not the registry's: `tests/stores/test_contents_deaths.py` strikes each statement of them."""
+
 Found = dict[str, Any]
 
 
@@ -59,6 +62,8 @@ def test_every_statement_of_the_store_is_among_them(died: Found) -> None:
     """100 % of them: each place in the source that runs a statement was struck; a new one has to be reached too."""
     there: set[str] = set()
     for path in Path(tenure_sqlite.__file__).parent.glob("*.py"):
+        if path.name in STRUCK_ELSEWHERE:
+            continue
         there |= {f"{path.name}:{line}" for line in statements(ast.parse(path.read_text()))}
     reached = {where for where in died["where"] if where in there}
     assert there - reached == set()
