@@ -10,7 +10,7 @@ import pytest
 
 from tenure.canonical import Json
 from tenure.limits import Limits
-from tenure.process import ClaimId, External, Fence, Registration, Success, Work
+from tenure.process import ClaimId, External, Fence, Provenance, Registration, Success, Work
 from tenure.replies import Claimed
 from tenure.requests import (
     AppendEvent,
@@ -26,6 +26,7 @@ from tenure.requests import (
     ReadEffects,
     ReadEndings,
     ReadEvents,
+    ReadOwnerEvents,
     RecordEffect,
     Register,
     Release,
@@ -52,7 +53,7 @@ def sqlite(clock: ManualClock, path: Path) -> ProcessRegistry:
 
 
 def told(store: ProcessRegistry) -> object:
-    reads: list[Request] = [List(limit=100), ReadEndings(0), ReadCancels("w")]
+    reads: list[Request] = [List(limit=100), ReadEndings(0), ReadOwnerEvents("s"), ReadCancels("w")]
     for name in ("a", "b", "c", "x", "new"):
         reads += [ReadEvents(name), ReadEffects(name)]
     return list(store.execute(reads)), store.wait(Cursor(), 0)
@@ -60,8 +61,9 @@ def told(store: ProcessRegistry) -> object:
 
 def prepared(store: ProcessRegistry, clock: ManualClock) -> tuple[Fence, Fence]:
     """a and b are held, c and d wait, x has ended long ago."""
-    store.execute([Register(Registration(name, Work("k"), ("t",))) for name in "abcd"])
-    store.execute([Register(Registration("x", External())), CompleteExternal("x", "me", Success())])
+    store.execute([Register(Registration(name, Work("k"), ("t",), Provenance("s"))) for name in "abcd"])
+    outside = Registration("x", External(), (), Provenance("s"))
+    store.execute([Register(outside), CompleteExternal("x", "me", Success())])
     clock.now += 20
     (answer,) = store.execute([ClaimNext(ClaimId("w", 1), 100, 2, WANTED)])
     a, b = (grant.fence for grant in reply_of(answer, Claimed).grants)
