@@ -14,8 +14,8 @@ import trio
 
 import tenure_asyncio
 import tenure_trio
-from tenure import Client, Limits
-from tenure_driver import Options, Store, What, Worker
+from tenure import Client, Limits, Outcome, Registration, WorkerConfig
+from tenure_driver import DirectOptions, Options, Store, What, Worker
 from tests.adapters import trampoline
 
 T = TypeVar("T")
@@ -40,6 +40,10 @@ class Adapter(Protocol):
         main: Callable[[Client], Awaitable[T]],
         **options: Unpack[Options],
     ) -> T: ...
+
+    async def run_process(
+        self, config: WorkerConfig, registration: Registration, **options: Unpack[DirectOptions]
+    ) -> Outcome: ...
 
 
 class Running(ABC):

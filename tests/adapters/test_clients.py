@@ -88,6 +88,6 @@ def test_adapters_have_the_same_names_and_signatures() -> None:
 
     for host in HOSTS:
         assert sorted(getattr(host.adapter, "__all__", trampoline.__all__)) == sorted(names)
-        for name in ("worker", "connect", "run"):
+        for name in ("worker", "connect", "run", "run_process"):
             ours = inspect.signature(getattr(host.adapter, name))
             assert ours == inspect.signature(getattr(HOSTS[0].adapter, name))

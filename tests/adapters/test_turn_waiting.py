@@ -14,12 +14,12 @@ from tenure.requests import (
     Register,
 )
 from tenure.stores import Cursor
+from tenure_driver.listening import FIRST_LOOK
 from tenure_driver.messages import (
     Abandoned,
     Asked,
     Changed,
 )
-from tenure_driver.listening import FIRST_LOOK
 from tenure_driver.turn import SLACK
 from tests.adapters.turns import SECOND, World, ended, registration
 

@@ -19,12 +19,13 @@ from heapq import heappop, heappush
 from itertools import count
 from typing import Any, TypeVar, Unpack
 
-from tenure import Client, Limits
+from tenure import Client, Limits, Registration, WorkerConfig
 from tenure.asks import Ask, CallPlain
 from tenure.handlers import failure_of
 from tenure.process import Outcome
 from tenure_driver import (
     AwaitStart,
+    DirectOptions,
     Options,
     Runner,
     Spawned,
@@ -33,11 +34,12 @@ from tenure_driver import (
     Worker,
     WorkerOptions,
     connected,
+    directly,
     reply_of,
     working,
 )
 
-__all__ = ["Worker", "connect", "run", "worker"]
+__all__ = ["Worker", "connect", "run", "run_process", "worker"]
 
 T = TypeVar("T")
 Resume = Callable[[Any], None]
@@ -260,20 +262,8 @@ class _Loop:
 
     async def _in_thread(self, threads: ThreadPoolExecutor, call: Callable[[], T]) -> T:
         body = self.runner.body(call)
-        done = threads.submit(contextvars.copy_context().run, body)
-
-        def register(resume: Resume) -> None:
-            def told(_: Future[T]) -> None:
-                try:
-                    self._trampoline.post(partial(resume, None))
-                except RuntimeError:  # nobody is left to be told
-                    pass
-
-            done.add_done_callback(told)
-
         try:
-            await current().parked(register)
-            return done.result()
+            return await _in_thread(threads, body)
         finally:
             body.drop()
 
@@ -297,6 +287,23 @@ class _Loop:
             await self._in_thread(own, self.runner.close)
         self.runner.fail_calls()
         self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+async def _in_thread(threads: ThreadPoolExecutor, call: Callable[[], T]) -> T:
+    trampoline = _loop()
+    done = threads.submit(contextvars.copy_context().run, call)
+
+    def register(resume: Resume) -> None:
+        def told(_: Future[T]) -> None:
+            try:
+                trampoline.post(partial(resume, None))
+            except RuntimeError:  # nobody is left to be told
+                pass
+
+        done.add_done_callback(told)
+
+    await current().parked(register)
+    return done.result()
 
 
 def worker(
@@ -324,3 +331,11 @@ def run(
             return await main(running.client)
 
     return drive(opened())
+
+
+async def run_process(
+    config: WorkerConfig, registration: Registration, **options: Unpack[DirectOptions]
+) -> Outcome:
+    """Run one process here, without a worker."""
+    with ThreadPoolExecutor(1) as threads:
+        return await directly(config, registration, partial(_in_thread, threads), **options)

@@ -11,12 +11,13 @@ from contextlib import AbstractAsyncContextManager
 from functools import partial
 from typing import Any, TypeVar, Unpack
 
-from tenure import Client, Limits
+from tenure import Client, Limits, Registration, WorkerConfig
 from tenure.asks import Ask, CallPlain
 from tenure.handlers import failure_of
 from tenure.process import Outcome
 from tenure_driver import (
     AwaitStart,
+    DirectOptions,
     Options,
     Runner,
     Spawned,
@@ -25,11 +26,12 @@ from tenure_driver import (
     Worker,
     WorkerOptions,
     connected,
+    directly,
     reply_of,
     working,
 )
 
-__all__ = ["Worker", "connect", "run", "worker"]
+__all__ = ["Worker", "connect", "run", "run_process", "worker"]
 
 T = TypeVar("T")
 
@@ -168,3 +170,13 @@ def run(
             return await main(running.client)
 
     return asyncio.run(opened())
+
+
+async def run_process(
+    config: WorkerConfig, registration: Registration, **options: Unpack[DirectOptions]
+) -> Outcome:
+    """Run one process here, without a worker, and return its outcome, which the caller writes under its lease (B3-B8).
+
+    `tenure_driver.DirectOptions` has the options; raises as `tenure.run_process` does.
+    """
+    return await directly(config, registration, asyncio.to_thread, **options)

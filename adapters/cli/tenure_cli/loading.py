@@ -37,7 +37,8 @@ def load_app(path: str) -> App | Plugin:
             hint = f"; it has the application {apps[0]!r}" if apps else ""
             raise click.UsageError(f"module {module_name!r} has no {attribute!r}{hint}") from None
     if not isinstance(found, App | Plugin):
-        raise click.UsageError(f"{path} is of type {type(found).__name__}, and neither a tenure.App nor a tenure.Plugin")
+        kind = type(found).__name__
+        raise click.UsageError(f"{path} is of type {kind}, and neither a tenure.App nor a tenure.Plugin")
     if not found.kinds:
         raise click.UsageError(
             f"the application {path} has no handlers; add one with @{attribute}.process('kind')"

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from tenure.plugins import AnyPlugin
 from tenure.errors import TenureError
+from tenure.plugins import AnyPlugin
 from tenure_cli.exits import DONE, FAILED, code_of, say
 from tenure_cli.signals import Draining, Signals, leave
 
