@@ -177,3 +177,19 @@ def test_a_store_has_its_methods(field: str, method: str) -> None:
         str(refused.value)
         == f"{type(changed).__name__}.{field} must have the method {method!r}; the store has none"
     )
+
+
+def test_a_store_that_says_nothing_of_its_tier() -> None:
+    class Silent:
+        def scope(self, process_id: str) -> None:
+            """Nothing."""
+
+        def __repr__(self) -> str:
+            return "the host"
+
+    changes: Any = {"effects": Silent()}
+    with pytest.raises(InvalidValue) as refused:
+        evolve(DirectWorld.new().host, **changes)
+    assert (
+        str(refused.value) == "RuntimeHost.effects must state its tier, a DurabilityTier; the host says None"
+    )
