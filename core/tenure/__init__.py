@@ -9,7 +9,7 @@ from tenure.client import Client, Handle
 from tenure.config import RuntimeHost, WorkerConfig
 from tenure.contents import Content, Contents, ContentStore
 from tenure.context import Context, FencingToken
-from tenure.direct import Cancellation, ExecutionContext, HeldLease
+from tenure.direct import Cancellation, ExecutionContext, HeldLease, run_process
 from tenure.effects import EffectHost, EffectJournal, EffectScope, InlineEffects, RegistryEffects
 from tenure.errors import (
     BlankProcessId,
@@ -183,4 +183,5 @@ __all__ = [
     "WorkerConfig",
     "WorkerCrashed",
     "WorkerRefused",
+    "run_process",
 ]
