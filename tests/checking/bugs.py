@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 import pytest
 
-from tenure import attempt, attempt_opening, attempt_rules, claims, model, registry
+from tenure import attempt, attempt_opening, attempt_rules, claims, model, registry, session_model
 from tenure import attempt_guards as guards
 from tenure import attempt_types as t
 from tenure.attempt_opening import session_opened
@@ -17,6 +17,8 @@ from tenure.process import Cancelled, Fence, Record
 from tenure.registry import Decision
 from tenure.replies import Answer, Claimed, Completed, Grant, Reason, Refused, Renewed, Stamp, Succeeded
 from tenure.requests import Claim, Complete, EmitEvent, RecordEffect, Release, Renew, RequestCancel
+from tenure.session_tables import Mark, SessionRow
+from tenure.sessions import AppendEntry, MoveHead, SessionAnswer, SessionFence, SessionPolicy
 from tenure.stores import DurabilityTier
 from tenure.tables import Edge, each, go, ignore
 from tenure.tiers import Facets
@@ -33,6 +35,7 @@ Rule: TypeAlias = Callable[[Record | None, Any, Decide], Decision]
 ROWS, CANCEL = shrunk(named("rows and zombies")), shrunk(named("drain and cancel"))
 FORGOTTEN = named("forgotten rows")
 EFFECTS, TIERS = named("effects and events"), named("tiers")
+SESSIONS = named("effects and session watermark")
 
 
 # --- how the core is patched --------------------------------------------------------------------------------------
@@ -240,6 +243,85 @@ def _one_facet_is_forgotten(shipped: Any) -> object:
     return tier_fault
 
 
+# --- bugs in the law of sessions ----------------------------------------------------------------------------------
+
+
+def of_sessions(name: str, make: Callable[[Any], object]) -> Patch:
+    """That function of the law of sessions."""
+    return setting(session_model, name, make)
+
+
+class _But:
+    """A session's tables, with something else in the place of some methods."""
+
+    def __init__(self, tables: Any, **instead: Any) -> None:
+        self._tables = tables
+        self.__dict__.update(instead)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._tables, name)
+
+
+def _raises_no_watermark(shipped: Any) -> object:
+    """W9: the first opening makes the watermark, and no other one raises it."""
+
+    def opening(tables: Any, fence: SessionFence | None, *rest: Any) -> SessionAnswer:
+        there = fence is not None and tables.mark(fence.registry, fence.process_id) is not None
+        kept = _But(tables, write_mark=lambda *written: None) if there else tables
+        answer: SessionAnswer = shipped(kept, fence, *rest)
+        return answer
+
+    return opening
+
+
+def _forgets_the_moves(shipped: Any) -> object:
+    def opening(tables: Any, *rest: Any) -> SessionAnswer:
+        def write_mark(registry: str, process_id: str, mark: Mark) -> None:
+            tables.write_mark(registry, process_id, changed(mark, moves=0))
+
+        answer: SessionAnswer = shipped(_But(tables, write_mark=write_mark), *rest)
+        return answer
+
+    return opening
+
+
+def _needs_no_watermark(shipped: Any) -> object:
+    def execute(tables: Any, request: Any, *rest: Any) -> SessionAnswer:
+        unmarked = isinstance(request, AppendEntry | MoveHead) and tables.mark("", "p") is None
+        answer: SessionAnswer = shipped(tables, changed(request, fence=None) if unmarked else request, *rest)
+        return answer
+
+    return execute
+
+
+def _the_last_writer_wins(shipped: Any) -> object:
+    def append(tables: Any, row: SessionRow, request: AppendEntry, policy: SessionPolicy) -> SessionAnswer:
+        answer: SessionAnswer = shipped(tables, row, changed(request, parent=row.head), policy)
+        return answer
+
+    return append
+
+
+def _appends_again(shipped: Any) -> object:
+    """What is there already under the id is not looked for."""
+
+    def append(tables: Any, *rest: Any) -> SessionAnswer:
+        answer: SessionAnswer = shipped(_But(tables, entry=lambda entry_id: None), *rest)
+        return answer
+
+    return append
+
+
+def _another_body_is_the_same(shipped: Any) -> object:
+    def append(tables: Any, row: SessionRow, request: AppendEntry, policy: SessionPolicy) -> SessionAnswer:
+        known = tables.entry(request.entry_id)
+        same = changed(request, body=known.body) if known is not None else request
+        answer: SessionAnswer = shipped(tables, row, same, policy)
+        return answer
+
+    return append
+
+
 LAST_WRITE_DROPPED = (
     ignore("stale", guards.stale, attempt.STALE),
     go("current", guards.flying, lambda state, event: t.Step(t.Ended("p", t.End.COMPLETED))),
@@ -281,6 +363,12 @@ BUGS: list[tuple[str, str, Configuration, Patch]] = [
     ("L3", "K22: one failed renewal", ROWS, entering(t.Running, t.CallUnknown, each(attempt_rules.fenced))),
     ("L1", "a wait beyond its cap", ROWS, setting(claims, "takeover_wait", _waits_beyond_its_cap)),
     ("CONTRACT 4", "a release delay that is ignored", ROWS, deciding(Release, writing(ready_at=CLOCK))),
+    ("CONTRACT §8, fence", "an opening raises nothing", SESSIONS, of_sessions("_open", _raises_no_watermark)),
+    ("CONTRACT §8, opened", "written before it opens", SESSIONS, of_sessions("execute", _needs_no_watermark)),
+    ("CONTRACT §8, watermark", "its moves are forgotten", SESSIONS, of_sessions("_open", _forgets_the_moves)),
+    ("CONTRACT §8, head", "the last writer wins", SESSIONS, of_sessions("_append", _the_last_writer_wins)),
+    ("S10", "an entry is stored twice", SESSIONS, of_sessions("_append", _appends_again)),
+    ("CONTRACT §8, entries", "another body again", SESSIONS, of_sessions("_append", _another_body_is_the_same)),
     ("version", "a change without a version", CANCEL, deciding(RequestCancel, writing(version=0))),
 ]  # fmt: skip
 """The first property that is reported; the bug; where it is found, and the patch."""
@@ -288,6 +376,7 @@ BUGS: list[tuple[str, str, Configuration, Patch]] = [
 REASONS: dict[str, Patch] = {
     "tiers": setting(attempt_opening, "_unfit", _ignores_its_tiers),
     "effects and events": deciding(RecordEffect, overwrites, blind=True),
+    "effects and session watermark": of_sessions("_open", _raises_no_watermark),
     "rows and zombies": deciding(Renew, _undoes_a_release),
     "forgotten rows": deciding(Complete, _makes_a_row_again),
     "drain and cancel": entering(

@@ -18,7 +18,14 @@ SMALLER = {
     "forgotten rows": ("tiers",),
     "effects and events": ("tiers", "forgotten rows"),
     "rows and zombies": ("tiers", "forgotten rows", "effects and events"),
-    "drain and cancel": ("tiers", "forgotten rows", "effects and events", "rows and zombies"),
+    "effects and session watermark": ("tiers", "forgotten rows", "effects and events", "rows and zombies"),
+    "drain and cancel": (
+        "tiers",
+        "forgotten rows",
+        "effects and events",
+        "rows and zombies",
+        "effects and session watermark",
+    ),
 }
 """In the order of their states. Three workers bring nothing that `rows and zombies` has not (`cutoff`)."""
 
@@ -45,6 +52,14 @@ def test_without_zombies_the_second_worker_has_a_bug_of_its_own(
     assert found is not None
     assert found.properties[0] == number
     assert f"; {number}" in named(name).reason
+
+
+def test_with_one_worker_no_handler_writes_while_another_one_opens() -> None:
+    """CONTRACT §8."""
+    found = explore(evolve(shrunk(named("effects and session watermark")), workers=1))
+    assert found.violation is None
+    assert {"AppendEntry fenced", "Open fenced"}.isdisjoint(found.seen)
+    assert {"AppendEntry succeeded, again", "AppendEntry refused (head_moved)"} <= found.seen
 
 
 @pytest.mark.parametrize("name", ["rows and zombies", "drain and cancel"])

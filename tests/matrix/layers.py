@@ -21,6 +21,9 @@ ATTEMPTS = tuple(
 WORKERS = tuple(f"core/tenure/{name}.py" for name in ("worker", "router", "tiers"))
 """The worker machine, and what stands between it and the attempts."""
 
+SESSIONS = ("core/tenure/session_model.py",)
+"""The law of sessions, which every store of sessions runs."""
+
 STORES = ("adapters/memory/tenure_memory", "adapters/sqlite/tenure_sqlite")
 COMMITS = tuple(f"adapters/sqlite/tenure_sqlite/{name}.py" for name in ("store", "link", "schema"))
 """What of SQLite's store opens files and makes transactions."""
@@ -95,6 +98,7 @@ LAYERS = (
                     "tests/stateful/test_attempt_machine.py",
                 ),
             ),
+            Part(SESSIONS, _core("session_law", "session")),
             Part(STORES, _stores("known_bugs_of_stores")),
             Part(WORKERS, _core("known_bugs", "worker_runs", "worker_table", "router", "tiers")),
         ),
@@ -107,13 +111,17 @@ LAYERS = (
     Layer(
         "kit",
         "the shipped contract kit, on memory and SQLite",
-        (Part((*ROWS, *STORES), ("tests/stores/test_registry_contract.py",)),),
+        (
+            Part((*ROWS, *STORES), ("tests/stores/test_registry_contract.py",)),
+            Part(SESSIONS, ("tests/stores/test_session_contract.py",)),
+        ),
     ),
     Layer(
         "checker",
         "every behaviour of small configurations, in each up to its first 60,000 states or so",
         (
             Part((*ROWS, *ATTEMPTS), program=("tests.matrix.searched", "rows")),
+            Part(SESSIONS, program=("tests.matrix.searched", "sessions")),
             Part(WORKERS, program=("tests.matrix.searched", "workers")),
         ),
     ),

@@ -16,9 +16,10 @@ ENOUGH = 60_000
 
 WANTED = {
     "rows": ("rows and zombies", "drain and cancel", "effects and events"),
+    "sessions": ("effects and session watermark",),
     "workers": ("fleet of one slot", "fleet and cancellations", "fleet that drains"),
 }
-"""The configurations for bugs in the law of rows and in attempts, and for bugs in the worker machine."""
+"""The configurations for bugs in the law of rows and in attempts, in the law of sessions, and in the worker machine."""
 
 
 class _Enough(Exception):

@@ -5,8 +5,8 @@ What is left out, and why no behaviour is lost by it:
   for the age of a lease may come at any moment: the lease is kept as new, and a tick to each limit is always possible.
 - How often something was tried: it only stretches pauses, and under free clocks a pause may have any length.
 - The record that the claim brought, but for its flag and its count, which decide what happens at once.
-- What a session is: here it opens, fails or is not heard of. Its entries and its watermark (CONTRACT 8) are not in the
-  core yet, so no search has them.
+- What a session is: here it opens, fails or is not heard of. Where it is `stored` it is what `sessions` makes of it,
+  and fails when the store did not answer, or as long as it has not: that it fails for good the others have.
 - A reply that is doubled: it answers a call that is over, as the events with call 0 do.
 - A handler's calls, but for one effect and one event, one at a time: an attempt has one fenced call in flight, and the
   others wait in its queue, so a second waiting call adds only what the first one shows.
@@ -64,7 +64,7 @@ ASKS: dict[str, tuple[RecordEffect | EmitEvent, ...]] = {
 class Block(NamedTuple):
     """A worker: its attempt (None: idle), its token, and the request or the answer that is on its way. `copies`: how
     many more of that claim are in the air. `made`: what it recorded under this token, as words of `ASKS`. `fit`: the
-    tiers that it is built on suffice."""
+    tiers that it is built on suffice. `session`: where its OpenSession is, if that is sent to a store of sessions."""
 
     attempt: t.AttemptState | None = None
     token: int = NEW
@@ -72,6 +72,7 @@ class Block(NamedTuple):
     copies: int = 0
     made: frozenset[str] = frozenset()
     fit: bool = True
+    session: str = ""
 
 
 class Local(NamedTuple):
@@ -96,7 +97,7 @@ class Attempts:
         )
         self.terms = t.Terms(times, "", ("kind",), max_lost=MAX_LOST, release_delay=TICK)
         self.claim = Claim(FENCE.claim, "p", times.ttl_ms)
-        self.features = features
+        self.features, self.stored = features, "session" in features
         self.events = self._events()
         self.tiers = _tiers() if "tiers" in features else ((True, ""),)
         self.doing = ""  # what the machine was asked last, in words
@@ -104,7 +105,7 @@ class Attempts:
 
     def _events(self) -> tuple[t.AttemptEvent, ...]:
         """All that may come to an attempt besides the answer that it waits for."""
-        failures = () if "sessions open" in self.features else (True, False)
+        failures = () if "sessions open" in self.features else (False,) if self.stored else (True, False)
         requests = [request for name, asks in ASKS.items() if name in self.features for request in asks]
         return (
             *(t.Tick(now=after(NOW, wait), tag=2) for wait in self.waits),
@@ -140,7 +141,9 @@ class Attempts:
             return [*dict.fromkeys(self._claims(fit, fault) for fit, fault in self.tiers)]
         sent, answer = (mail, None) if isinstance(mail, Asked) else (None, mail)
         can = [
-            (self._said(state, event), event, mail) for event in self.events if self._may_come(state, event)
+            (self._said(state, event), event, mail)
+            for event in self.events
+            if self._may_come(block, state, event)
         ]
         can += [("hears nothing", t.CallUnknown(**AT, call=1), mail)] if mail else []
         can += [("cannot send", t.CallUnavailable(**AT, call=1), None)] if sent else []
@@ -160,7 +163,9 @@ class Attempts:
         claiming = claim_one(terms, self.claim, t.Tick(now=NOW, tag=1)).state
         return Local("claims", Block(claiming, NEW, self.claim, fit=fit))
 
-    def _may_come(self, state: t.AttemptState, event: t.AttemptEvent) -> bool:
+    def _may_come(self, block: Block, state: t.AttemptState, event: t.AttemptEvent) -> bool:
+        if self.stored and isinstance(event, t.SessionOpened | t.SessionFailed):
+            return block.session == (ANSWERED if isinstance(event, t.SessionOpened) else ASKED)
         if isinstance(event, t.Asked) and isinstance(state, t.Holding) and event.request is not None:
             waiting = [*state.queue, *([state.flight] if state.flight else [])]
             return isinstance(state, RUNS) and not any(call.ask is not None for call in waiting)
@@ -183,6 +188,8 @@ class Attempts:
         said = f"{said}, sends {type(sends[0]).__name__}" if sends else said
         if new is None:
             return [Local(said, Block(), sends[0] if sends else orphan)]
+        if self.stored:
+            block = block._replace(session=_opening(block, new))
         if sends or not waits:
             return [Local(said, block._replace(attempt=new, mail=sends[0] if sends else None), orphan)]
         return [Local(said, block._replace(attempt=new, mail=left))] if new != block.attempt else []
@@ -236,6 +243,15 @@ SAID: dict[type, str] = {
     t.StopAsked: "is told to shut down",
     t.Asked: "its handler asks",
 }
+
+
+ASKED, ANSWERED = "asked", "answered"
+
+
+def _opening(block: Block, then: t.AttemptState) -> str:
+    """Where the OpenSession is after a step: it is sent when the attempt begins to open, and is lost, as there are no
+    zombies, when the attempt does not wait for it any more."""
+    return (block.session or ASKED) if isinstance(then, t.Opening) else ""
 
 
 def _tiers() -> tuple[tuple[bool, str], ...]:

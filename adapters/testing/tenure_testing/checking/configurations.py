@@ -15,6 +15,7 @@ from tenure_testing.checking.cutoff import no_news
 from tenure_testing.checking.explorer import explore_world
 from tenure_testing.checking.fleet_configurations import FLEETS
 from tenure_testing.checking.rows import Law
+from tenure_testing.checking.session_world import SessionWorld
 from tenure_testing.checking.timed_configurations import TIMED
 from tenure_testing.checking.world import LOST, RowWorld
 
@@ -31,7 +32,8 @@ def _rows(
     """`sizes`: workers, ttl, zombies."""
     workers, ttl, zombies = sizes
     given = frozenset(features.split())
-    return Configuration(name, workers, 1, ttl, zombies, given, reason, RowWorld, sometimes, large, search)
+    world = SessionWorld if "session" in given else RowWorld
+    return Configuration(name, workers, 1, ttl, zombies, given, reason, world, sometimes, large, search)
 
 
 ALWAYS = (
@@ -77,10 +79,23 @@ EFFECTS = (
     "RecordEffect succeeded",
     "RecordEffect succeeded, again",
     "RecordEffect fenced",
-    "EmitEvent succeeded",
-    "EmitEvent succeeded, again",
-    "EmitEvent fenced",
     "its handler asks, sends RecordEffect",
+)
+EVENTS = ("EmitEvent succeeded", "EmitEvent succeeded, again", "EmitEvent fenced")
+SESSIONS = (
+    "Open succeeded",
+    "Open succeeded, not heard of",  # unknown, then committed
+    "Open succeeded, again",
+    "Open fenced",
+    "AppendEntry succeeded",
+    "AppendEntry succeeded, again",  # by its key
+    "AppendEntry fenced",
+    "AppendEntry refused (head_moved)",
+    "AppendEntry succeeded, a client's",
+    "AppendEntry refused (head_moved), a client's",
+    "MoveHead succeeded",
+    "MoveHead succeeded, again",
+    "MoveHead fenced",
 )
 FORGOTTEN = (
     "Prune succeeded",
@@ -111,7 +126,15 @@ ROWS: tuple[Configuration, ...] = (
         "effects events",
         "S10: a later attempt's effect replaces what the first one recorded; "
         "S4, with the second worker: an event under a stale lease is recorded",
-        (*ALWAYS, *RIVALS, *EFFECTS),
+        (*ALWAYS, *RIVALS, *EFFECTS, *EVENTS),
+    ),
+    _rows(
+        "effects and session watermark",
+        (2, 2, 0),
+        "effects session",
+        "CONTRACT §8, fence: an opening does not raise the watermark, so that an earlier handler goes on writing; "
+        "one worker shows it, by requests that nobody waits for; with the second one handlers write while it opens",
+        (*ALWAYS, *RIVALS, *EFFECTS, *SESSIONS),
     ),
     _rows(
         "rows and zombies",
@@ -159,7 +182,9 @@ def named(name: str) -> Configuration:
 
 def shrunk(configuration: Configuration) -> Configuration:
     """One of rows that makes the same requests and takes the same steps, and is closed in seconds: with a zombie, one
-    worker brings all that more bring (`cutoff`)."""
+    worker brings all that more bring (`cutoff`); of effects beside a session, `effects and events` has all."""
+    if "session" in configuration.features:
+        return evolve(configuration, features=configuration.features - {"effects"})
     return evolve(configuration, workers=1, zombies=1) if configuration.zombies else configuration
 
 

@@ -38,6 +38,7 @@ from tenure.requests import (
 from tenure.values import changed
 from tenure_testing.checking.explorer import Broken
 from tenure_testing.checking.properties import Transition, broken_by, words
+from tenure_testing.checking.sessions import Kept
 
 Asked: TypeAlias = (
     Claim | Renew | Complete | Release | RecordEffect | EmitEvent | RequestCancel | Prune | Register
@@ -54,11 +55,13 @@ CANCEL, PRUNE, REGISTER = RequestCancel("p", "asked"), Prune(), Register(REGISTR
 
 
 class Row(NamedTuple):
-    """The row, None once it was pruned; and whether its effect and its event are recorded."""
+    """The row, None once it was pruned; whether its effect and its event are recorded; and what is kept beside it, of
+    which the law of rows knows nothing."""
 
     record: Record | None = RECORD
     effect: bool = False
     event: bool = False
+    session: Kept | None = None
 
 
 class Answered(NamedTuple):
@@ -112,11 +115,12 @@ class Law:
     def answered(self, row: Row, asked: Asked, token: int = NEW, mine: bool = False) -> Answered:
         """What the store does with that request of token `token`. `mine`: what the row has recorded under the key of
         this effect or event was recorded under this token."""
+        session, row = row.session, row._replace(session=None)
         key = (row, asked, token, mine)
         found = self.known.get(key)
         if found is None:
             found = self.known[key] = self._asked(row, asked, token, mine)
-        return found
+        return found if session is None else found._replace(row=found.row._replace(session=session))
 
     def _asked(self, row: Row, asked: Asked, token: int, mine: bool) -> Answered:
         claim = ClaimId("w", token or NEXT)

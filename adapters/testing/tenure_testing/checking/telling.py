@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from tenure import attempt_types as t
 from tenure_testing.checking.explorer import Move
 from tenure_testing.checking.rows import shown as row_words
+from tenure_testing.checking.sessions import shown as session_words
 
 if TYPE_CHECKING:
     from tenure_testing.checking.world import RowWorld, State
@@ -47,7 +48,7 @@ def _sorted(state: State) -> State:
 
 
 def _step(actor: str, said: str, note: str) -> Move:
-    if said.startswith("late: "):
+    if said.startswith(("late: ", "stray: ")):
         return Move("the network", said, "the store", note)
     if not actor:
         clock = "clock" in said or "lost" in said
@@ -58,7 +59,11 @@ def _step(actor: str, said: str, note: str) -> Move:
 
 def shown(world: RowWorld, state: State, names: Sequence[str]) -> str:
     """Row, pool and workers in a line."""
-    words = [f"row {row_words(world.rows.values[state[0]].record)}"]
+    row = world.rows.values[state[0]]
+    words = [
+        f"row {row_words(row.record)}",
+        *([f"session {session_words(row.session)}"] if row.session else []),
+    ]
     for number in world.pools.values[state[1]].zombies:
         zombie = world.zombies.values[number]
         words += [f"late {type(zombie.asked).__name__} of {RANKS[zombie.token]}"] if zombie else []

@@ -19,7 +19,7 @@ from collections.abc import Iterator, Sequence
 from typing import Generic, NamedTuple, TypeAlias, TypeVar
 
 from tenure.requests import EmitEvent, RecordEffect
-from tenure_testing.checking.attempts import Attempts, Block
+from tenure_testing.checking.attempts import Attempts, Block, Local
 from tenure_testing.checking.configuration import Configuration
 from tenure_testing.checking.explorer import Move
 from tenure_testing.checking.rows import (
@@ -95,6 +95,7 @@ class RowWorld:
         self.zombies: Numbers[Zombie | None] = Numbers(None)
         self.seen: set[str] = set()
         self.breaking: tuple[int, str] | None = None  # the block that moves, -1 for nobody; and how
+        self._local: dict[int, list[Local]] = {}
         self._of_worker: dict[tuple[int, int, int], list[Moved]] = {}
         self._of_world: dict[tuple[int, int], list[Moved]] = {}
         self._outdated: tuple[list[int], ...] = ([], [], [])
@@ -122,6 +123,7 @@ class RowWorld:
             rest = blocks[:place] + blocks[place + 1 :]
             for _, then_row, then_pool, then, others in self._worker_moves(row, pool, block):
                 kept = [self._others(other, others) for other in rest] if others else rest
+                then_row = self._beside(then_row, rest) if others else then_row
                 after.append((then_row, then_pool, *sorted((then, *kept))))
         return after
 
@@ -130,10 +132,16 @@ class RowWorld:
         if moves is None:
             moves = self._worker_moves(row, pool, mover)
         for _, then_row, then_pool, then, others in moves:
-            kept = self._others(other, others) if others else other
+            kept = other
+            if others:
+                kept, then_row = self._others(other, others), self._beside(then_row, [other])
             after.append(
                 (then_row, then_pool, then, kept) if then <= kept else (then_row, then_pool, kept, then)
             )
+
+    def _beside(self, row: int, others: Sequence[int]) -> int:
+        """The row that one worker took, beside the others as they were until then."""
+        return row
 
     def _others(self, block: int, how: int) -> int:
         """The block of a worker whose row another one took, or that is gone."""
@@ -170,7 +178,10 @@ class RowWorld:
 
     def _by_itself(self, row: int, pool: int, mover: int) -> Iterator[Moved]:
         block, flag = self.blocks.values[mover], self.rows.values[row].record
-        for said, then, orphan in self.attempts.moves(block):
+        local = self._local.get(mover)
+        if local is None:
+            local = self._local[mover] = self.attempts.moves(block)
+        for said, then, orphan in local:
             if said.startswith("sees the cancel flag") and (flag is None or flag.cancel is None):
                 continue
             air, room = self.pools.values[pool], self.places - self._taken(pool)
@@ -266,7 +277,9 @@ class RowWorld:
             for move in self._worker_moves(row, pool, block):
                 rest = [self._others(other, move.others) if move.others else other for other in blocks]
                 rest[place] = move.block
-                yield place, move, (move.row, move.pool, *rest)
+                others = [*blocks[:place], *blocks[place + 1 :]]
+                row_then = self._beside(move.row, others) if move.others else move.row
+                yield place, move, (row_then, move.pool, *rest)
 
     def told(self, path: Sequence[State]) -> list[Move]:
         """The path for people; `telling` has the words."""
