@@ -247,6 +247,7 @@ def left(path: Path) -> tuple[int, int]:
 @pytest.mark.parametrize("entries", [1, PIECE - 1, PIECE, 2 * PIECE + 1])
 def test_a_large_session_is_removed_in_short_transactions(tmp_path: Path, entries: int) -> None:
     """Nobody else waits for more than PIECE entries; the session is gone with the first of them."""
+    assert PIECE == 2_000
     path = tmp_path / "s.db"
     plant(f"sqlite:///{path}", entries, 1)
     removed: list[int] = []
