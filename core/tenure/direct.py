@@ -198,8 +198,8 @@ class _Direct:
     convert: Converter
     limit: int
     for_plain: Callable[[Context], object]
-    lost: bool = field(default=False, init=False)
-    trouble: Exception | None = field(default=None, init=False)
+    lost: list[Exception | None] = field(factory=list[Exception | None])
+    """How the lease was lost: what the store raised, or None where it answered."""
 
     async def within(self, plugins: PluginStack, execution: ExecutionContext) -> Outcome:
         """Rebuild the session's runtime (B7) and run the handler in it (B8)."""
@@ -241,7 +241,7 @@ class _Direct:
     async def _handled(self, run: Run, ctx: Context) -> Outcome | None:
         """Start the handler, unless its lease was lost meanwhile (S13), or it was cancelled."""
         if await ctx.permitted() is None:
-            self.lost = True
+            self.lost.append(None)
             return None
         if ctx.stop_reason is not None:
             return None
@@ -254,13 +254,14 @@ class _Direct:
                 outcome = await run.awaited(ctx)
         except SystemExit as raised:  # a handler's own, and no reason to end the program that runs it
             return failure_of(raised)
-        self.lost = self.lease is not None and run.lost_its_lease
+        if self.lease is not None and run.lost_its_lease:
+            self.lost.append(None)
         return outcome
 
     def _stopped(self) -> Outcome:
         """How a run ends whose handler has no outcome of its own (CONTRACT §7). Raises LeaseLost."""
-        if self.lost or self.trouble is not None:
-            raise LeaseLost(self.registration.id) from self.trouble
+        if self.lost:
+            raise LeaseLost(self.registration.id) from self.lost[0]
         if self.cancellation.reason is not None:
             return Cancelled(self.cancellation.reason)
         return NOBODYS_CANCEL
@@ -280,7 +281,7 @@ class _Direct:
         except Exception as trouble:
             if isinstance(ask, CallPlain):
                 raise
-            self.trouble = trouble  # the store's, and no failure of the process (W4)
+            self.lost.append(trouble)  # the store's, and no failure of the process (W4)
             raise LeaseLost(self.registration.id) from trouble
 
     @property
