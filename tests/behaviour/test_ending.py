@@ -134,7 +134,7 @@ def test_b20_a_release_that_failed_is_no_trouble(world: RehearsedWorld) -> None:
     world.run_for(5)
     first.drain(0)
     world.worker(app, name="second")
-    world.run_until_idle()
+    world.run_until_idle(within=600)
     assert lost.met > 0
     assert row(world).outcome == Success(canonical(2))
 
