@@ -98,7 +98,7 @@ class Nested:
     it is left takes the place of the error that it was left by; none can make an error vanish."""
 
     _blocks: tuple[tuple[Callable[[], Block], Callable[[Exception], TenureError]], ...]
-    _open: list[Block] = field(factory=list[Block], init=False)
+    _open: list[Block] = field(factory=list[Block])
 
     async def __aenter__(self) -> None:
         try:
