@@ -36,7 +36,7 @@ def begin(
     if unfit:
         return release(held, terms.release_delay, event, report(held, unfit))
     owner = record.registration.provenance.owner_scope
-    return t.Step(held, (t.OpenSession(event.tag, record.id, owner, grant.fence.token),))
+    return t.Step(held, (t.OpenSession(event.tag, record.id, owner, grant.fence.token, epoch),))
 
 
 def _unfit(terms: t.Terms, grant: Grant) -> tuple[bool, str]:

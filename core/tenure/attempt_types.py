@@ -316,12 +316,14 @@ class Send:
 
 @frozen
 class OpenSession:
-    """Open the session of the process's owner and build its runtime; answered by SessionOpened or SessionFailed."""
+    """Open the session of the process's owner, under the claim's (epoch, token), and build its runtime; answered by
+    SessionOpened or SessionFailed."""
 
     id: int
     process_id: str
     owner_scope: str
     token: int
+    epoch: int
 
 
 @frozen

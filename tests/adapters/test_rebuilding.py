@@ -400,7 +400,7 @@ def test_an_opening_that_is_cancelled_with_its_loop_is_given_back() -> None:
     """The machine would wait for it until its budget is over."""
     told: list[Opened] = []
     around = Surroundings(config_of(stores.memory()), PluginStack(()), CattrsConverter())
-    rebuild = Rebuild(OpenSession(7, "p", OWNER, 3), around, _EndingLoop(), told.append)
+    rebuild = Rebuild(OpenSession(7, "p", OWNER, 3, 1), around, _EndingLoop(), told.append)
     with pytest.raises(_Ended):
         driven(rebuild.outcome(in_no_thread))
     assert told == [Opened(7, OpeningFault(False, "the opening of session 'chat-1' was cancelled"))]

@@ -95,7 +95,7 @@ def test_then_the_kind_and_then_the_session() -> None:
     assert what == "this worker has no handler of kind 'unheard-of'"
     fitting = evolve(owned, input=Work("k"))
     step = begun(fitting, terms)
-    assert step.commands == (t.OpenSession(5, "p", "main", samples.FENCE.token),)
+    assert step.commands == (t.OpenSession(5, "p", "main", samples.FENCE.token, 7),)
     lease = t.Lease(samples.FENCE, 7, NOW, Instant(NOW + terms.timings.renew_interval_ns))
     record = evolve(samples.RECORD, registration=fitting)
     assert step.state == t.Opening(terms, record, lease, None, (), 5, NOW)

@@ -69,9 +69,9 @@ class Surroundings:
             return Opens.ALL
         return Opens.OWNERS if self.has_facets else Opens.NONE
 
-    def fence(self, process_id: str, token: int) -> SessionFence:
+    def fence(self, process_id: str, epoch: int, token: int) -> SessionFence:
         """What the writes of that attempt carry."""
-        return SessionFence(self.config.registry_name, process_id, self.config.registry.epoch, token)
+        return SessionFence(self.config.registry_name, process_id, epoch, token)
 
     async def session(self, ask: AskFunction, session_id: str, fence: SessionFence | None = None) -> Session:
         """Open it, under the lease of an attempt or as a client; raises as `open_session` does."""
@@ -111,7 +111,9 @@ class Surroundings:
     async def own_session(self, ask: AskFunction, start: StartHandler) -> Session:
         """The session of a process that is about to use it, under the lease of its attempt."""
         grant = start.grant
-        return await self.session(ask, start.wake, self.fence(grant.record.id, grant.fence.token))
+        return await self.session(
+            ask, start.wake, self.fence(grant.record.id, start.epoch, grant.fence.token)
+        )
 
 
 def _as_it_is(job: Job) -> Job:
@@ -173,6 +175,6 @@ class Rebuild:
         scope = await ask(CallPlain(scope_of, (around.config.runtime.effects, self.name)))
         session = None
         if around.has_facets:
-            fence = around.fence(self.name, command.token)
+            fence = around.fence(self.name, command.epoch, command.token)
             session = await around.session(ask, command.owner_scope, fence)
         return around.runtime(ask, session, scope)
