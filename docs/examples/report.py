@@ -89,7 +89,7 @@ async def fetch(library: Library, attachments: Contents, topic: str) -> Content:
 app = App("reports")
 
 
-@app.process("report", emits={"progress": Progress, "drafted": None, "approved": None})
+@app.process("report", emits={"progress": Progress, "drafted": None})
 async def report(ctx: Context, question: Question) -> Report:
     """After a crash all of it runs again, and nothing counts twice: effects by their record, the rest by its key."""
     session, library = await ctx.session(), LIBRARY.get()
