@@ -5,21 +5,21 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol
 
 from attrs import define, field, frozen
 
 from tenure.asks import Ask, AskFunction, CallPlain
 from tenure.attempt_types import OpenSession, StartHandler
+from tenure.client import Client
 from tenure.config import WorkerConfig
-from tenure.contents import Contents
-from tenure.effects import EffectScope, InlineEffects, RegistryEffects, scope_of
+from tenure.effects import IN_THE_REGISTRY, EffectScope, InlineEffects, RegistryEffects, scope_of
 from tenure.errors import InvalidValue, SessionCorrupt, SessionFull
 from tenure.kinds import Converter
 from tenure.plugins import PluginStack
 from tenure.process import Outcome
 from tenure.runtime import Runtime
-from tenure.session import Session, open_session
+from tenure.session import Session
 from tenure.sessions import SessionFence
 from tenure_driver.bodies import handler_of
 from tenure_driver.deployments import has_facets
@@ -27,7 +27,6 @@ from tenure_driver.jobs import Job
 from tenure_driver.messages import Opened, OpeningFault
 from tenure_driver.openings import Opens
 
-OpenSessions: TypeAlias = Callable[..., Awaitable[Session]]
 PERMANENT = (SessionCorrupt, SessionFull, InvalidValue)
 """What no other try and no other worker could change (CONTRACT §7)."""
 
@@ -75,31 +74,34 @@ class Surroundings:
 
     async def session(self, ask: AskFunction, session_id: str, fence: SessionFence | None = None) -> Session:
         """Open it, under the lease of an attempt or as a client; raises as `open_session` does."""
-        config = self.config
-        return await open_session(
-            ask, config.sessions, session_id, config.policy, config.residency, fence, self.convert
+        return await self.config.session(ask, self.convert, session_id, fence)
+
+    def client(self, ask: AskFunction, new_id: Callable[[], str], limit: int) -> Client:
+        """A client whose calls go through `ask`; `limit` in bytes of one JSON text."""
+        around = self.runtime(ask, None, IN_THE_REGISTRY)
+        return Client(
+            ask,
+            self.convert,
+            new_id,
+            limit=limit,
+            opens=partial(self.session, ask) if self.has_facets else None,
+            attachments=around.attachments,
+            artifacts=around.artifacts,
         )
-
-    def attachments(self, ask: AskFunction) -> Contents | None:
-        """The deployment's, for who asks by `ask`; None where its registry brings none."""
-        return Contents(ask, self.config.runtime.attachments, "attachment") if self.has_facets else None
-
-    def artifacts(self, ask: AskFunction) -> Contents | None:
-        """Likewise."""
-        return Contents(ask, self.config.runtime.artifacts, "artifact") if self.has_facets else None
-
-    def opener(self, ask: AskFunction) -> OpenSessions | None:
-        """Opens sessions by id, and by fence if any; None where there are none."""
-        return partial(self.session, ask) if self.has_facets else None
 
     def runtime(self, ask: AskFunction, session: Session | None, scope: EffectScope) -> Runtime:
         """What is around a process whose session, if it is open, this is."""
-        return Runtime(session, self.attachments(ask), self.artifacts(ask), scope)
+        if self.has_facets:
+            return self.config.rebuilt(ask, session, scope)
+        return Runtime(session, None, None, scope)
 
-    def started(self, ask: AskFunction, rebuilt: Runtime | None) -> Runtime:
+    def started(self, ask: AskFunction, rebuild: Rebuild | None) -> Runtime:
         """What the handler gets, which asks by `ask`. What was not rebuilt has nothing of its process's own, and is
         the same for all."""
-        if rebuilt is not None:
+        rebuilt = rebuild.runtime if rebuild is not None else None
+        if rebuild is not None and rebuilt is not None:
+            if ask == rebuild.loop.ask:
+                return rebuilt
             session = rebuilt.session.over(ask) if rebuilt.session is not None else None
             return self.runtime(ask, session, rebuilt.effects)
         bare = self._bare.get(ask)

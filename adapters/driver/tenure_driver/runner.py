@@ -174,15 +174,7 @@ class Runner:
 
     def client(self, ask: AskFunction) -> Client:
         """A client whose calls go through `ask`."""
-        return Client(
-            ask,
-            self.convert,
-            self._seams.new_id,
-            limit=self.options.limits.payload,
-            opens=self._around.opener(ask),
-            attachments=self._around.attachments(ask),
-            artifacts=self._around.artifacts(ask),
-        )
+        return self._around.client(ask, self._seams.new_id, self.options.limits.payload)
 
     def _crashed(self, failed: Failed) -> WorkerCrashed:
         """WorkerCrashed, raised from what ended the thread."""
@@ -267,7 +259,7 @@ class Runner:
         ask = self.blocking_ask if kind.plain else self._loop.ask
         rebuild = self._rebuilds.pop(token, None)
         around = self._around
-        runtime = around.started(ask, rebuild.runtime if rebuild is not None else None)
+        runtime = around.started(ask, rebuild)
         opens = partial(around.own_session, ask, said) if around.has_facets else None
         ctx = Context(ask, said.grant, said.epoch, self.convert, limit, runtime, opens, kind.shapes)
         job = self._jobs[token] = Job(token, run, ctx, said.not_after, self._seams.clock)
