@@ -265,9 +265,12 @@ class _But:
 def _raises_no_watermark(shipped: Any) -> object:
     """W9: the first opening makes the watermark, and no other one raises it."""
 
+    def nothing(registry: str, process_id: str, mark: Mark) -> None:
+        pass
+
     def opening(tables: Any, fence: SessionFence | None, *rest: Any) -> SessionAnswer:
         there = fence is not None and tables.mark(fence.registry, fence.process_id) is not None
-        kept = _But(tables, write_mark=lambda *written: None) if there else tables
+        kept = _But(tables, write_mark=nothing) if there else tables
         answer: SessionAnswer = shipped(kept, fence, *rest)
         return answer
 
@@ -305,8 +308,11 @@ def _the_last_writer_wins(shipped: Any) -> object:
 def _appends_again(shipped: Any) -> object:
     """What is there already under the id is not looked for."""
 
+    def nothing(entry_id: str) -> None:
+        pass
+
     def append(tables: Any, *rest: Any) -> SessionAnswer:
-        answer: SessionAnswer = shipped(_But(tables, entry=lambda entry_id: None), *rest)
+        answer: SessionAnswer = shipped(_But(tables, entry=nothing), *rest)
         return answer
 
     return append
