@@ -40,8 +40,10 @@ NOT_COVERED = """\
 - `max_run`, undeclared events and mismatching effects are not in the search; traces, vectors and drawn tests have them.
 - A store that lies, bit rot, and a C function that keeps the interpreter's lock (the leases may expire, nothing else
   breaks) are out of scope.
-- Sessions, attachments and artifacts are not in the search nor in the simulation: drawn tests hold both stores to their
-  law, and kits hold any other. PostgreSQL does not exist yet.
+- Of sessions the search has openings, appends and one move, under two workers and a client, without late requests of
+  attempts that are over (what these would be answered is judged in each state); it has no deletion and no limits.
+  Attachments and artifacts are not in it, and the simulation has none of the three. Drawn tests hold both stores to
+  their law, and kits hold any other. PostgreSQL does not exist yet.
 """
 
 

@@ -11,9 +11,10 @@
 
 What is explored is whatever `tenure` modules are imported: a patched or mutated core is checked as it is. The package
 imports the core and the standard library only. Read in this order: `rows` (the law over one row), `attempts` (a
-worker), `world` (their product), `explorer` (the search), `properties` and `steps` (what must hold); then
-`fleet` (one worker machine with several slots), `timed` (bounded drift), `liveness` (what must come about once faults
-stop). `golden.json` has the counts that each configuration is pinned to; `tenure check` compares with it.
+worker), `world` (their product), `explorer` (the search), `properties` and `steps` (what must hold); then `sessions`,
+`session_world` and `session_properties` (a session beside the row), `fleet` (one worker machine with several slots),
+`timed` (bounded drift), `liveness` (what must come about once faults stop). `golden.json` has the counts that each
+configuration is pinned to; `tenure check` compares with it.
 """
 
 from tenure_testing.checking.configuration import Configuration

@@ -5,8 +5,8 @@ What is left out, and why no behaviour is lost by it:
   for the age of a lease may come at any moment: the lease is kept as new, and a tick to each limit is always possible.
 - How often something was tried: it only stretches pauses, and under free clocks a pause may have any length.
 - The record that the claim brought, but for its flag and its count, which decide what happens at once.
-- What a session is: here it opens, fails or is not heard of. Where it is `stored` it is what `sessions` makes of it,
-  and fails when the store did not answer, or as long as it has not: that it fails for good the others have.
+- What a session is: here it opens, fails or is not heard of. With the feature `session` it opens when the store of
+  `sessions` has opened it, and fails, for now, at any time before that; that it fails for good the others have.
 - A reply that is doubled: it answers a call that is over, as the events with call 0 do.
 - A handler's calls, but for one effect and one event, one at a time: an attempt has one fenced call in flight, and the
   others wait in its queue, so a second waiting call adds only what the first one shows.
