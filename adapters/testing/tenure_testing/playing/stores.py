@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from tenure.errors import InvalidValue
+from tenure.facets import BringsFacets, StoredFacets
 from tenure.instants import StoreTime
 from tenure.limits import Limits
 from tenure.process import Record
@@ -42,6 +43,13 @@ class PlayedStore:
         self.inner = make(clock)
         self.down = False
         self.cursor = Cursor()
+        if isinstance(self.inner, BringsFacets):
+            self.facets = self._facets
+
+    def _facets(self) -> StoredFacets:
+        """Those of the store as it is open now. They are reached while it is down: what is played is the registry."""
+        assert isinstance(self.inner, BringsFacets)
+        return self.inner.facets()
 
     @property
     def tier(self) -> DurabilityTier:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from tenure.canonical import Json
+from tenure.facets import BringsFacets
 from tenure.instants import StoreTime
 from tenure.limits import DEFAULT_LIMITS
 from tenure.replies import Answer
@@ -35,6 +36,8 @@ class _Recalling:
 
     def __init__(self, inner: ProcessRegistry, results: Results) -> None:
         self._inner, self._results = inner, results
+        if isinstance(inner, BringsFacets):
+            self.facets = inner.facets
 
     @property
     def tier(self) -> DurabilityTier:
