@@ -328,6 +328,22 @@ def _another_body_is_the_same(shipped: Any) -> object:
     return append
 
 
+def _moves_from_anywhere(shipped: Any) -> object:
+    def move(tables: Any, row: SessionRow, request: MoveHead, mark: Mark | None) -> SessionAnswer:
+        answer: SessionAnswer = shipped(tables, row, changed(request, head=row.head), mark)
+        return answer
+
+    return move
+
+
+def _moves_again(shipped: Any) -> object:
+    def move(tables: Any, row: SessionRow, request: MoveHead, mark: Mark | None) -> SessionAnswer:
+        answer: SessionAnswer = shipped(tables, row, request, mark and changed(mark, moves=0))
+        return answer
+
+    return move
+
+
 LAST_WRITE_DROPPED = (
     ignore("stale", guards.stale, attempt.STALE),
     go("current", guards.flying, lambda state, event: t.Step(t.Ended("p", t.End.COMPLETED))),
@@ -373,6 +389,8 @@ BUGS: list[tuple[str, str, Configuration, Patch]] = [
     ("CONTRACT §8, opened", "written before it opens", SESSIONS, of_sessions("execute", _needs_no_watermark)),
     ("CONTRACT §8, watermark", "its moves are forgotten", SESSIONS, of_sessions("_open", _forgets_the_moves)),
     ("CONTRACT §8, head", "the last writer wins", SESSIONS, of_sessions("_append", _the_last_writer_wins)),
+    ("CONTRACT §8, head", "it moves from anywhere", SESSIONS, of_sessions("_move", _moves_from_anywhere)),
+    ("S10", "a move is made twice", SESSIONS, of_sessions("_move", _moves_again)),
     ("S10", "an entry is stored twice", SESSIONS, of_sessions("_append", _appends_again)),
     ("CONTRACT §8, entries", "another body again", SESSIONS, of_sessions("_append", _another_body_is_the_same)),
     ("version", "a change without a version", CANCEL, deciding(RequestCancel, writing(version=0))),

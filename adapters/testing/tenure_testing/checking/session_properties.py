@@ -110,11 +110,12 @@ def head_moves_from_what_was_seen(of: Change) -> bool:
 
 
 def repeated_it_changes_nothing(of: Change) -> bool:
-    """S10: the same request again is answered the same and changes nothing, and so is the append of an entry that an
-    earlier attempt appended; a refusal changes nothing either."""
+    """S10: the same request again is answered the same and changes nothing; and so does, though another attempt makes
+    it, the append of an entry that is there, and a move whose number was made. A refusal changes nothing either."""
     if of.fenced or isinstance(of.answer, SessionRefused):
         return not of.changes
-    if of.known and of.changes:
+    made = isinstance(of.asked, MoveHead) and 0 < of.asked.n <= of.before.moves
+    if of.changes and (of.known or made):
         return False
     return of.again(of.after) == (of.after, of.answer)
 

@@ -94,6 +94,18 @@ def writes(kept: Kept, rank: int) -> Iterator[AppendEntry | MoveHead]:
         yield MoveHead(THEIRS, OURS, 1, fence)
 
 
+def _astray(kept: Kept, rank: int) -> Iterator[AppendEntry | MoveHead]:
+    """What anybody may ask for under that rank: also with another body, from a head that never was, to any entry."""
+    for asked in writes(kept, rank):
+        yield asked
+        if isinstance(asked, AppendEntry):
+            yield changed(asked, parent=NEVER)
+            yield changed(asked, body=canonical("another"))
+    for entry in kept.entries:
+        yield MoveHead(NEVER, entry.id, 1, fence_of(rank))
+        yield MoveHead(kept.head, entry.id, 1, fence_of(rank))
+
+
 def of_a_client(kept: Kept) -> Iterator[AppendEntry]:
     """All that a client may ask for, whichever head it has seen."""
     return (AppendEntry(THEIRS, parent, BODY) for parent in ("", *(entry.id for entry in kept.entries)))
@@ -121,17 +133,14 @@ class SessionLaw:
 
     def strays(self, kept: Kept) -> Iterator[str]:
         """Judge what any other token would be answered, one whose attempt is over or that never opened the session, and
-        entries that nobody has appended. Nothing comes of it. Yields each request's name before it asks."""
+        what nobody asks for who goes by the rules. Nothing comes of it. Yields each request's name before it asks."""
         if kept in self._strayed:
             return
         self._strayed.add(kept)
         for rank in HEIGHTS:
-            for asked in (Open(fence_of(rank)), *writes(kept, rank)):
+            for asked in (Open(fence_of(rank)), *_astray(kept, rank)):
                 yield f"stray: {type(asked).__name__}"
                 self.answered(kept, asked, rank)
-                if isinstance(asked, AppendEntry):
-                    self.answered(kept, changed(asked, parent=NEVER), rank)
-                    self.answered(kept, changed(asked, body=canonical("another")), rank)
 
     def _asked(self, kept: Kept, asked: Asked, rank: int) -> Told:
         after, answer = _apply(kept, asked, rank)
