@@ -299,3 +299,9 @@ def test_a_seed_that_found_a_bug_holds(seed: int) -> None:
     its code began all the same."""
     verdict = run(planned(seed))
     assert verdict.ok, verdict.what
+
+
+def test_a_deaf_handler_that_keeps_every_place_is_lost_too_often_in_the_end() -> None:
+    """L9, W10: past its max_run it ignores the stop for minutes, in the only place of each worker; ten times over."""
+    verdict = run(planned(18_148))
+    assert verdict.ok, verdict.what

@@ -169,13 +169,14 @@ def _clients(plan: Plan, visitor: Host, count: Callable[[str], None]) -> tuple[l
     seconds: list[float] = []
     for number in range(plan.processes):
         kind, script, takes = script_of(plan, number)
-        # Past its max_run and deaf, it is left behind again and again, until it has lost its workers too often.
+        # Past its max_run and deaf, it is left behind again and again, until it has lost its workers too often; each time
+        # it keeps its place until it returns, and perhaps there is no other.
         deaf = (
             kind == BOUNDED
             and takes > MAX_RUN
             and any(operation in ("block", "ignore") for operation, *_ in script)
         )
-        seconds.append(takes + max(MAX_LOST) * LEFT_BEHIND if deaf else takes)
+        seconds.append((1 + max(MAX_LOST)) * max(takes, LEFT_BEHIND) if deaf else takes)
         tasks.append(visitor.play(starting(visitor.client, plan, number, kind, script)))
     if "cancel" in plan.faults:
         random = plan.random("cancels")
