@@ -77,12 +77,12 @@ def test_a_breaker_that_survives_is_told(capsys: pytest.CaptureFixture[str]) -> 
     """In a copy of the tree: a line that changes nothing is not seen, one that matters is, by a test of its number."""
     (row,) = [row for row in rows(collected(), BREAKERS) if row.number == "B22"]
     breaker = row.breakers[0]
-    harmless = evolve(breaker, id="B22z", bug="nothing", new=f"{breaker.old} ")
+    harmless = evolve(breaker, id="B22p", bug="nothing", new=f"{breaker.old} ")
     said = prove([evolve(row, breakers=(breaker, harmless))], 1)
-    assert said == ["B22z: SURVIVES; no test of B22 sees: nothing"]
+    assert said == ["B22p: SURVIVES; no test of B22 sees: nothing"]
     told = capsys.readouterr().out
     killer = (
         "tests/behaviour/test_boundaries.py::test_b22_durable_worker_rejects_ephemeral_session_store_factory["
     )
     assert f"B22  killed by {killer}" in told
-    assert "B22z SURVIVES  (nothing)" in told
+    assert "B22p SURVIVES  (nothing)" in told
