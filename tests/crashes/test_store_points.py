@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import json
 import subprocess
 import sys
@@ -17,13 +16,14 @@ from tenure.replies import FenceLogRead, Refused, Succeeded
 from tenure.requests import ClientRequest, Complete, FencedRequest, Prune, ReadRequest, Renew, Request
 from tenure_testing.crashing.story import Page, contradictions, pages
 from tests.docs.pages import ROOT
+from tests.stores.deaths import STRUCK, statements
 
 LISTED = Path(__file__).with_name("store_points.txt")
 BOUND = 240
 """Seconds until a child is given up; a bound, not a speed."""
 
-STRUCK_ELSEWHERE = ("contents.py", "held.py")
-"""What is not the registry's: `tests/stores/test_contents_deaths.py` strikes each statement of them."""
+STRUCK_ELSEWHERE = {name for names in STRUCK.values() for name in names}
+"""What is not the registry's: `tests/stores/test_deaths.py` strikes each statement of them, or fails."""
 
 Found = dict[str, Any]
 
@@ -64,32 +64,10 @@ def test_every_statement_of_the_store_is_among_them(died: Found) -> None:
     for path in Path(tenure_sqlite.__file__).parent.glob("*.py"):
         if path.name in STRUCK_ELSEWHERE:
             continue
-        there |= {f"{path.name}:{line}" for line in statements(ast.parse(path.read_text()))}
+        there |= statements(path)
     reached = {where for where in died["where"] if where in there}
     assert there - reached == set()
     assert len(there) > 50
-
-
-def statements(module: ast.Module) -> list[int]:
-    """The lines that call `execute` or `executemany` of a connection, also under another name."""
-    names = {
-        target.id
-        for node in ast.walk(module)
-        if isinstance(node, ast.Assign)
-        and isinstance(node.value, ast.Attribute)
-        and node.value.attr == "executemany"
-        for target in node.targets
-        if isinstance(target, ast.Name)
-    }
-    return [
-        node.lineno
-        for node in ast.walk(module)
-        if isinstance(node, ast.Call)
-        and (
-            (isinstance(node.func, ast.Attribute) and node.func.attr in ("execute", "executemany"))
-            or (isinstance(node.func, ast.Name) and node.func.id in names)
-        )
-    ]
 
 
 def test_a_store_whose_database_fails_anywhere_keeps_the_law(request: pytest.FixtureRequest) -> None:
