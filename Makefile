@@ -5,7 +5,7 @@ PROVE ?=
 
 BIN := .venv/bin
 STAMP := .venv/.installed
-SOURCES := core adapters tests
+SOURCES := core adapters tests docs/examples
 FIGURES := build/figures
 
 # The steps share one .venv and its caches: `make -j` runs them in their order.

@@ -343,16 +343,14 @@ def is_async(fn: Callable[..., Any]) -> bool:
 def fingerprint_of(fn: Callable[..., Any], args: tuple[Any, ...]) -> str:
     """The function's name, and a digest of its arguments: JSON by value, anything else by its type's name.
 
-    Arguments that `functools.partial` binds count, and so does the object of a bound method.
+    Arguments that `functools.partial` binds count, and so does the object of a bound method. The module does not: the
+    same file is `__main__` where it is run, and something else where `tenure worker` imports it.
     """
     function, bound, named = unwrapped(fn)
-    module, name = (
-        getattr(function, "__module__", ""),
-        getattr(function, "__qualname__", type(function).__qualname__),
-    )
+    name: str = getattr(function, "__qualname__", type(function).__qualname__)
     shown = [_shown(arg) for arg in (*bound, *args)]
     shown += [f"{key}={_shown(named[key])}" for key in sorted(named)]
-    return f"{module}.{name}"[-NAME_LIMIT:] + ":" + digest("\n".join(shown))[:16]
+    return name[-NAME_LIMIT:] + ":" + digest("\n".join(shown))[:16]
 
 
 def _shown(arg: Any) -> str:

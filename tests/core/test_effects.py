@@ -195,7 +195,7 @@ def test_a_fingerprint_is_the_functions_name_and_its_arguments() -> None:
             """Nothing."""
 
     first = fingerprint_of(fetch, ("a", 1))
-    assert first.startswith(f"{__name__}.fetch:")
+    assert first.startswith("fetch:"), "the module does not count: run as a program it has another name"
     assert first == fingerprint_of(partial(fetch, "a"), (1,)) == fingerprint_of(fetch, ("a", 1))
     assert fingerprint_of(fetch, (Thing(),)) == fingerprint_of(fetch, (Thing(),))
     assert fingerprint_of(Thing().render, (1,)) == fingerprint_of(Thing().render, (1,))
@@ -462,9 +462,9 @@ class Doubling:
 @pytest.mark.parametrize(
     ("fn", "name"),
     [
-        (fetch, "tests.core.test_effects.fetch"),
-        (Doubling(), "tests.core.test_effects.Doubling"),
-        (str.upper, ".str.upper"),
+        (fetch, "fetch"),
+        (Doubling(), "Doubling"),
+        (str.upper, "str.upper"),
     ],
 )
 def test_a_fingerprint_begins_with_the_name(fn: Callable[..., Any], name: str) -> None:
@@ -477,4 +477,4 @@ def test_a_fingerprint_begins_with_the_name(fn: Callable[..., Any], name: str) -
 def test_a_fingerprint_has_every_argument() -> None:
     """By value where it is JSON, by its type otherwise; what `partial` binds by name comes last."""
     named = fingerprint_of(partial(sized, b=2), (1, Doubling()))
-    assert named == "tests.core.test_effects.sized:" + digest("1\n<Doubling>\nb=2")[:16]
+    assert named == "sized:" + digest("1\n<Doubling>\nb=2")[:16]
