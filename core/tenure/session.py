@@ -52,8 +52,6 @@ T = TypeVar("T")
 
 TRIES = 3
 """How often a request is sent that the store could not answer. The core has no clock: who waits longer, repeats."""
-PAGE = 500
-"""Entries of one read."""
 ID_LENGTH = 32
 """Hexadecimal characters of an entry's id."""
 
@@ -114,7 +112,8 @@ class Session:
         residency = Residency.ACTIVE_PATH_ONLY if self._tree is None else Residency.KEEP_ALL
         other = Session(ask, self._store, self._id, self._policy, residency, self._fence, self._convert)
         other._path = list(self._path)
-        other._tree = None if self._tree is None else dict(self._tree)
+        if other._tree is not None:
+            other._tree.update(self._tree or {})
         other._appended, other._moved = self._appended, self._moved
         return other
 
@@ -262,7 +261,7 @@ class Session:
         path: list[Entry] = []
         wanted, said_by = opened.head, "it is the head"
         while wanted:
-            page = await self._reply(ReadPath(wanted, PAGE), PathRead, "reading its path")
+            page = await self._reply(ReadPath(wanted), PathRead, "reading its path")
             if not page.entries:
                 raise SessionCorrupt(self._id, wanted, f"it does not exist, though {said_by}")
             for entry in page.entries:
@@ -280,7 +279,7 @@ class Session:
     async def _read_tree(self, opened: Opened) -> dict[str, Entry]:
         tree: dict[str, Entry] = {}
         after = 0
-        while entries := (await self._reply(ReadTree(after, PAGE), TreeRead, "reading its tree")).entries:
+        while entries := (await self._reply(ReadTree(after), TreeRead, "reading its tree")).entries:
             for entry in entries:
                 self._check(entry)
                 if entry.seq <= after or entry.id in tree:

@@ -23,6 +23,8 @@ from tenure.stores import DurabilityTier
 
 NAME_LIMIT = 512
 """Characters of a session's id: `process:` and the longest id of a process fit, whatever a store's own limit is."""
+PAGE = 500
+"""Entries of one read, unless it says otherwise."""
 
 
 class Residency(Enum):
@@ -99,7 +101,7 @@ class ReadPath:
     """The entries from `leaf` towards the root, at most `limit`; none where there is no such leaf."""
 
     leaf: str
-    limit: int = field(default=500, validator=_at_least_1)
+    limit: int = field(default=PAGE, validator=_at_least_1)
 
 
 @frozen
@@ -107,7 +109,7 @@ class ReadTree:
     """The entries whose seq is greater than `after`, in its order, at most `limit`."""
 
     after: int = field(default=0, validator=_at_least_0)
-    limit: int = field(default=500, validator=_at_least_1)
+    limit: int = field(default=PAGE, validator=_at_least_1)
 
 
 @frozen

@@ -13,14 +13,14 @@ from tenure.client import Client
 from tenure.contents import Contents
 from tenure.context import BARE, Context
 from tenure.effects import IN_THE_REGISTRY
-from tenure.errors import FacetMissing, InvalidValue, LeaseLost, TooLarge
+from tenure.errors import FacetMissing, InvalidValue, LeaseLost, SessionBusy, TooLarge
 from tenure.process import own_session
 from tenure.runtime import Runtime
 from tenure.session import Session
 from tenure.sessions import ReadTree, Residency, SessionPolicy
 from tests.core.content_shelf import Asking
 from tests.core.session_scene import BOTH, Scene, id_of
-from tests.core.trampoline_asks import EPOCH, LIMIT, World, driven, pause, started, together
+from tests.core.trampoline_asks import EPOCH, LIMIT, Typed, World, driven, pause, started, together
 
 SESSION, ATTACHMENTS, ARTIFACTS = Scene().session(), Asking().contents, Asking().contents
 
@@ -222,3 +222,24 @@ def test_a_session_that_is_handed_over_keeps_its_fence_converter_and_limits() ->
     with pytest.raises(LeaseLost):
         driven(other.append("a"))
     assert scene.stored() == [{"text": "x"}]
+
+
+def test_a_session_that_is_handed_over_in_the_middle_of_a_call_may_be_used() -> None:
+    """Its caller's calls come one at a time, and so do the other's."""
+    scene = Scene()
+    first = scene.session()
+    under_way = first.append("a")
+    under_way.send(None)
+    with pytest.raises(SessionBusy):
+        driven(first.refresh())
+    other = first.over(scene.ask)
+    driven(other.refresh())
+    driven(under_way)
+    assert scene.stored() == ["a"]
+
+
+def test_a_session_that_nothing_was_read_of_yet_holds_nothing() -> None:
+    scene = Scene()
+    store = scene.open("s", SessionPolicy())
+    session = Session(scene.ask, store, "s", SessionPolicy(), Residency.KEEP_ALL, None, Typed())
+    assert (session.id, session.head, session.path, session.tree) == ("s", "", (), ())

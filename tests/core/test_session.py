@@ -17,8 +17,8 @@ from tenure.errors import (
     SessionBusy,
     TooLarge,
 )
-from tenure.session import PAGE
 from tenure.sessions import (
+    PAGE,
     AppendEntry,
     Entry,
     MoveHead,

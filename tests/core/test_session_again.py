@@ -6,6 +6,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
+from attrs import evolve
 
 from tenure.errors import (
     EntryConflict,
@@ -17,11 +18,12 @@ from tenure.errors import (
 from tenure.session import Session, open_session
 from tenure.sessions import (
     AppendEntry,
+    MoveHead,
     Residency,
     SessionFence,
     SessionPolicy,
 )
-from tests.core.session_scene import BOTH, Scene, id_of, values
+from tests.core.session_scene import BOTH, FENCE, Scene, id_of, values
 from tests.core.trampoline_asks import Typed, driven
 
 # --- again --------------------------------------------------------------------------------------------------------
@@ -116,6 +118,33 @@ def test_after_a_replayed_fork_the_head_is_the_true_one(residency: Residency) ->
     b = driven(scene.session(None).append("by a client"))
     driven(second.fork(a.id))
     assert second.path == (a, b)
+
+
+@BOTH
+def test_what_branches_off_a_head_that_was_taken_back_does_not_move_it_when_it_is_replayed(
+    residency: Residency,
+) -> None:
+    """Entry b follows a, where the head is again; the second attempt's append of b leaves it there."""
+    scene = Scene()
+    first = scene.session()
+    a, b = driven(first.append("a")), driven(first.append("b"))
+    driven(first.fork(a.id))
+    second = scene.session(11, residency)
+    assert [driven(second.append(text)) for text in ("a", "b")] == [a, b]
+    assert (second.path, scene.head()) == ((a,), a.id)
+    scene.asked.clear()
+    driven(second.fork(a.id))
+    assert scene.asked == [MoveHead(a.id, a.id, 1, evolve(FENCE, token=11))]
+
+
+@BOTH
+def test_a_client_that_says_again_what_the_head_follows_leaves_it_there(residency: Residency) -> None:
+    scene = Scene()
+    client = scene.session(None, residency)
+    a = driven(client.append("a", key="k"))
+    b = driven(client.append("b"))
+    assert driven(client.append("a", key="k")) == a
+    assert (client.path, scene.head()) == ((a, b), b.id)
 
 
 def test_another_body_under_a_key_is_an_error() -> None:

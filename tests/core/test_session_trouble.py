@@ -180,7 +180,11 @@ def test_an_answer_that_means_nothing_may_pass_too() -> None:
     scene.trouble.append(Fenced())
     with pytest.raises(SessionUnavailable) as raised:
         driven(client.append("a"))
-    assert raised.value.cause == "the store answered Fenced()"
+    assert vars(raised.value) == {
+        "session_id": "s",
+        "doing": "an append",
+        "cause": "the store answered Fenced()",
+    }
     driven(client.delete())
     scene.trouble.append(Opened("", 0, 0))
     with pytest.raises(SessionUnavailable) as raised:
