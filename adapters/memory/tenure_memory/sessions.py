@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Sequence
 from threading import Lock
 
@@ -17,6 +16,7 @@ from tenure.session_model import execute
 from tenure.session_tables import Mark, SessionRow
 from tenure.sessions import Entry, SessionAnswer, SessionPolicy, SessionRequest, session_name
 from tenure.stores import DurabilityTier
+from tenure_memory.clock import system_clock
 
 
 class MemorySessions:
@@ -25,7 +25,7 @@ class MemorySessions:
     def __init__(
         self, *, clock: Callable[[], StoreTime] | None = None, limits: Limits = DEFAULT_LIMITS
     ) -> None:
-        self._clock, self._horizon = clock or _system_clock, limits.retry_horizon
+        self._clock, self._horizon = clock or system_clock, limits.retry_horizon
         self._gone: dict[str, StoreTime] = {}
         self._kept: dict[str, _Kept] = {}
         self._lock = Lock()
@@ -64,10 +64,6 @@ class MemorySessions:
                 "these sessions in memory were opened before fork(); the child has a copy that nobody else sees. "
                 "Open a store in the child instead."
             )
-
-
-def _system_clock() -> StoreTime:
-    return StoreTime(time.time_ns() // 1_000_000)
 
 
 class MemorySession:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Sequence
 from threading import Condition
 
@@ -15,6 +14,7 @@ from tenure.model import execute
 from tenure.replies import Answer, Unavailable
 from tenure.requests import Request
 from tenure.stores import Cursor, DurabilityTier
+from tenure_memory.clock import system_clock
 from tenure_memory.contents import MemoryContents
 from tenure_memory.sessions import MemorySessions
 from tenure_memory.tables import MemoryTables
@@ -26,11 +26,7 @@ def open_store(
     """A new, empty store for `memory:`; no two openings share one. `clock` is for tests."""
     if url not in ("memory:", "memory://"):
         raise InvalidValue(f"{url!r} names no store in memory; write 'memory:'")
-    return MemoryRegistry(clock or _system_clock, limits)
-
-
-def _system_clock() -> StoreTime:
-    return StoreTime(time.time_ns() // 1_000_000)
+    return MemoryRegistry(clock or system_clock, limits)
 
 
 class MemoryRegistry:

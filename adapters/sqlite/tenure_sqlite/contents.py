@@ -14,7 +14,6 @@ for one such transaction at most; between two of them there is a gap for other p
 from __future__ import annotations
 
 import sqlite3
-import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -24,6 +23,7 @@ from tenure.contents import SIZE_LIMIT, BytesLike, Chunk, Content, Intake, check
 from tenure.errors import ContentNotFound, InvalidValue, StoreUnavailable, StoreUnknown
 from tenure.instants import StoreTime
 from tenure.stores import DurabilityTier
+from tenure_sqlite.clock import system_clock
 from tenure_sqlite.contents_schema import FIRST, TABLES
 from tenure_sqlite.held import HeldFile
 from tenure_sqlite.link import GAP, Connect, connect
@@ -55,11 +55,7 @@ def open_contents(
     Raises InvalidValue for the URL, StoreUnusable for a file that tenure cannot work on, StoreUnavailable for trouble
     that may pass.
     """
-    return SqliteContents(path_of(url), what, clock or _system_clock, busy_timeout, gap, size_limit)
-
-
-def _system_clock() -> StoreTime:
-    return StoreTime(time.time_ns() // 1_000_000)
+    return SqliteContents(path_of(url), what, clock or system_clock, busy_timeout, gap, size_limit)
 
 
 class SqliteContents:
@@ -69,7 +65,7 @@ class SqliteContents:
         self,
         path: Path,
         what: str,
-        clock: Callable[[], StoreTime] = _system_clock,
+        clock: Callable[[], StoreTime] = system_clock,
         busy_timeout: float = PATIENCE,
         gap: float = GAP,
         size_limit: int = SIZE_LIMIT,

@@ -6,7 +6,6 @@ writes is one short transaction; what reads takes no lock that a writer would wa
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -29,6 +28,7 @@ from tenure.sessions import (
     session_name,
 )
 from tenure.stores import DurabilityTier
+from tenure_sqlite.clock import system_clock
 from tenure_sqlite.held import HeldFile
 from tenure_sqlite.link import GAP, Connect, connect
 from tenure_sqlite.location import path_of
@@ -53,11 +53,7 @@ def open_sessions(
     tests. Raises InvalidValue for the URL, StoreUnusable for a file that tenure cannot work on, StoreUnavailable for
     trouble that may pass.
     """
-    return SqliteSessions(path_of(url), clock or _system_clock, limits, busy_timeout, gap)
-
-
-def _system_clock() -> StoreTime:
-    return StoreTime(time.time_ns() // 1_000_000)
+    return SqliteSessions(path_of(url), clock or system_clock, limits, busy_timeout, gap)
 
 
 class SqliteSessions:
@@ -66,7 +62,7 @@ class SqliteSessions:
     def __init__(
         self,
         path: Path,
-        clock: Callable[[], StoreTime] = _system_clock,
+        clock: Callable[[], StoreTime] = system_clock,
         limits: Limits = DEFAULT_LIMITS,
         busy_timeout: float = PATIENCE,
         gap: float = GAP,

@@ -42,6 +42,7 @@ from tenure.requests import (
 )
 from tenure.stores import Cursor, DurabilityTier
 from tenure_sqlite import forks
+from tenure_sqlite.clock import system_clock
 from tenure_sqlite.facets import SqliteFacets
 from tenure_sqlite.link import CLOSE_PATIENCE, GAP, Connect, check_place, connect, open_file, patiently
 from tenure_sqlite.location import path_of
@@ -73,11 +74,7 @@ def open_store(
     Raises InvalidValue for the URL, StoreUnusable for a file that tenure cannot work on, StoreUnavailable for trouble
     that may pass.
     """
-    return SqliteRegistry(path_of(url), clock or _system_clock, limits, busy_timeout, gap=gap)
-
-
-def _system_clock() -> StoreTime:
-    return StoreTime(time.time_ns() // 1_000_000)
+    return SqliteRegistry(path_of(url), clock or system_clock, limits, busy_timeout, gap=gap)
 
 
 class SqliteRegistry:
