@@ -1,4 +1,5 @@
-"""What a second operating system process does in the tests of contents: `python contents_child.py ACT URL ...`.
+"""What a second operating system process does in the tests of contents:
+`python -m tests.stores.contents_child ACT URL ...`.
 
 It talks by lines: on stdout what it did, on stdin when to go on.
 """
@@ -8,7 +9,6 @@ from __future__ import annotations
 import os
 import resource
 import sys
-import traceback
 from collections.abc import Callable, Iterator
 from functools import partial
 from hashlib import sha256
@@ -19,14 +19,9 @@ from tenure.errors import ForkedProcess
 from tenure_driver.blocking_contents import BlockingContents
 from tenure_memory import MemoryContents
 from tenure_sqlite import open_contents
+from tests.stores.talking import act, say
 
 MIB = 1 << 20
-
-
-def say(*words: object) -> None:
-    """One line, out before the next step: whoever reads it may kill us."""
-    sys.stdout.write(" ".join(map(str, words)) + "\n")
-    sys.stdout.flush()
 
 
 async def ask(ask: Ask) -> object:
@@ -136,8 +131,4 @@ def forked(url: str) -> None:
 ACTS = {act.__name__: act for act in (streams, uploads, puts, forked)}
 
 if __name__ == "__main__":
-    try:
-        ACTS[sys.argv[1]](*sys.argv[2:])
-    except Exception:
-        traceback.print_exc()
-        sys.exit(1)
+    act(ACTS)

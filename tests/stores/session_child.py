@@ -1,4 +1,5 @@
-"""What a second operating system process does in the tests of sessions: `python session_child.py ACT URL ...`.
+"""What a second operating system process does in the tests of sessions:
+`python -m tests.stores.session_child ACT URL ...`.
 
 It talks by lines: on stdout what it did, on stdin when to go on.
 """
@@ -7,7 +8,6 @@ from __future__ import annotations
 
 import os
 import sys
-import traceback
 from collections.abc import Callable
 
 from tenure.canonical import canonical
@@ -23,12 +23,7 @@ from tenure.sessions import (
 )
 from tenure_memory import MemorySessions
 from tenure_sqlite import open_sessions
-
-
-def say(*words: object) -> None:
-    """One line, out before the next step: whoever reads it may kill us."""
-    sys.stdout.write(" ".join(map(str, words)) + "\n")
-    sys.stdout.flush()
+from tests.stores.talking import act, say
 
 
 def races(url: str, name: str, rounds: str) -> None:
@@ -88,8 +83,4 @@ def forked(url: str) -> None:
 ACTS: dict[str, Callable[..., None]] = {"races": races, "appends": appends, "forked": forked}
 
 if __name__ == "__main__":
-    try:
-        ACTS[sys.argv[1]](*sys.argv[2:])
-    except Exception:
-        traceback.print_exc()
-        sys.exit(1)
+    act(ACTS)

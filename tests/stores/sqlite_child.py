@@ -1,4 +1,4 @@
-"""What a second operating system process does in the SQLite tests: `python sqlite_child.py ACT URL ...`.
+"""What a second operating system process does in the SQLite tests: `python -m tests.stores.sqlite_child ACT URL ...`.
 
 It talks by lines: on stdout what it did, on stdin when to go on. Everything is imported at the top, since `unwritable`
 gives up the rights to read the interpreter's own files.
@@ -11,7 +11,6 @@ import os
 import sqlite3
 import sys
 import time
-import traceback
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -23,14 +22,9 @@ from tenure.replies import Claimed, Succeeded
 from tenure.requests import ClaimFilter, ClaimNext, Complete, Get, Register
 from tenure.stores import Cursor
 from tenure_sqlite import SqliteRegistry, open_store
+from tests.stores.talking import act, say
 
 WANTED = ClaimFilter("", ("k",))
-
-
-def say(*words: object) -> None:
-    """One line, out before the next step: whoever reads it may kill us."""
-    sys.stdout.write(" ".join(map(str, words)) + "\n")
-    sys.stdout.flush()
 
 
 def opened(url: str, name: str) -> None:
@@ -172,8 +166,4 @@ def waits(url: str) -> None:
 ACTS = {act.__name__: act for act in (opened, claims, acknowledges, unwritable, forked, starved, waits)}
 
 if __name__ == "__main__":
-    try:
-        ACTS[sys.argv[1]](*sys.argv[2:])
-    except Exception:
-        traceback.print_exc()
-        sys.exit(1)
+    act(ACTS)

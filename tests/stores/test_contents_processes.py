@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
-from collections.abc import Generator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,37 +14,13 @@ from tenure.errors import ContentNotFound
 from tenure_sqlite import open_contents
 from tenure_sqlite.contents import FORGOTTEN, PER_WRITE
 from tenure_testing.registry_world import ManualClock
+from tests.stores import children
+from tests.stores.children import ended, go, line
 from tests.stores.contents_tables import rows_of
 
-CHILD = Path(__file__).with_name("contents_child.py")
-PATIENCE = 600
-"""Seconds until a child is given up; a bound, not a speed."""
 STREAMED = int(os.environ.get("TENURE_STREAMED_MIB", "256"))
 """MiB that go in and out. A gigabyte takes no more memory, only longer."""
-
-Child = subprocess.Popen[str]
-
-
-@contextmanager
-def child(act: str, *words: str) -> Generator[Child]:
-    command = [sys.executable, str(CHILD), act, *words]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as running:
-        try:
-            yield running
-        finally:
-            running.kill()
-
-
-def line(running: Child) -> str:
-    assert running.stdout
-    return running.stdout.readline().strip()
-
-
-def ended(running: Child) -> list[str]:
-    """What it still said, once it has ended well."""
-    said, _ = running.communicate("go\n", timeout=PATIENCE)
-    assert running.returncode == 0
-    return said.splitlines()
+child = partial(children.child, "contents_child")
 
 
 def test_a_large_content_goes_in_and_out_in_the_memory_of_a_few_chunks(tmp_path: Path) -> None:
@@ -85,14 +59,12 @@ def test_several_programs_put_the_same_at_once(tmp_path: Path) -> None:
     """Each reads back what it put; one of each content stays, and nothing of the others'."""
     url, times = f"sqlite:///{tmp_path}/s.db", 12
     with ExitStack() as stack:
-        children = [stack.enter_context(child("puts", url, str(times))) for _ in range(3)]
-        for one in children:
+        several = [stack.enter_context(child("puts", url, str(times))) for _ in range(3)]
+        for one in several:
             assert line(one) == "ready"
-        for one in children:
-            assert one.stdin
-            one.stdin.write("go\n")
-            one.stdin.flush()
-        said = [ended(one) for one in children]
+        for one in several:
+            go(one)
+        said = [ended(one) for one in several]
     assert said[0] == said[1] == said[2]
     assert sorted(row["id"] for row in rows_of(tmp_path / "s.db", "contents")) == sorted(said[0])
     assert len(rows_of(tmp_path / "s.db", "content_chunks")) == 3 * times

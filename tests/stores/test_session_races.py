@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import signal
-import subprocess
-import sys
-from collections.abc import Generator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from threading import Barrier, Thread
 
@@ -29,28 +27,13 @@ from tenure.sessions import (
 )
 from tenure_memory import MemorySessions
 from tenure_sqlite import open_sessions
+from tests.stores import children
+from tests.stores.children import ended, go, line
 from tests.stores.session_stores import opened
 
-CHILD = Path(__file__).with_name("session_child.py")
 PATIENCE = 60
-"""Seconds until a child is given up; a bound, not a speed."""
-
-Child = subprocess.Popen[str]
-
-
-@contextmanager
-def child(act: str, *words: str) -> Generator[Child]:
-    command = [sys.executable, str(CHILD), act, *words]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as running:
-        try:
-            yield running
-        finally:
-            running.kill()
-
-
-def line(running: Child) -> str:
-    assert running.stdout
-    return running.stdout.readline().strip()
+"""Seconds until a thread or a child is given up; a bound, not a speed."""
+child = partial(children.child, "session_child")
 
 
 def test_of_two_processes_at_one_head_one_writes(tmp_path: Path) -> None:
@@ -63,9 +46,7 @@ def test_of_two_processes_at_one_head_one_writes(tmp_path: Path) -> None:
             heads = {line(running) for running in both.values()}
             assert len(heads) == 1
             for running in both.values():
-                assert running.stdin
-                running.stdin.write("go\n")
-                running.stdin.flush()
+                go(running)
             said = {name: line(running) for name, running in both.items()}
             assert sorted(said.values()) == ["Appended", "SessionRefused"]
             won += [f"{name}{n}" for name, answer in said.items() if answer == "Appended"]
@@ -132,6 +113,5 @@ def test_what_was_answered_survives_a_kill(tmp_path: Path) -> None:
 
 def test_a_forked_child_is_refused_by_both_stores(tmp_path: Path) -> None:
     with child("forked", f"sqlite:///{tmp_path}/s.db") as running:
-        said, _ = running.communicate(timeout=PATIENCE)
-    assert running.returncode == 0
-    assert said.splitlines() == [*["refused"] * 5, "child 0", "parent Appended", "parent Appended"]
+        said = ended(running)
+    assert said == [*["refused"] * 5, "child 0", "parent Appended", "parent Appended"]

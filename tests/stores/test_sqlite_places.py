@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import sqlite3
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing
@@ -22,8 +21,8 @@ from tenure_memory import open_store as open_memory
 from tenure_sqlite import open_store
 from tenure_sqlite.location import path_of
 from tenure_sqlite.schema import APPLICATION_ID, VERSION
-
-CHILD = Path(__file__).with_name("sqlite_child.py")
+from tests.docs.pages import ROOT
+from tests.stores.children import command
 
 
 def unusable(path: Path, *words: str) -> None:
@@ -197,8 +196,8 @@ def test_what_may_only_be_read(open_folder: Path, what: str) -> None:
     store.close()
     path.chmod({"file": 0o444, "folder": 0o666, "hidden": 0o000}[what])
     open_folder.chmod(0o777 if what != "folder" else 0o555)
-    command = [sys.executable, str(CHILD), "unwritable", f"sqlite:///{path}", str(path)]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    words = command("sqlite_child", "unwritable", f"sqlite:///{path}", str(path))
+    ended = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
     assert ended.stdout.startswith("StoreUnusable True"), ended.stdout + ended.stderr
     assert "give this user the right" in ended.stdout
     open_folder.chmod(0o755)

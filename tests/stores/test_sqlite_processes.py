@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import signal
-import subprocess
-import sys
-from collections.abc import Generator
-from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,40 +13,10 @@ from tenure.process import Record, Registration, Success, Work
 from tenure.replies import Got, Listed, Succeeded
 from tenure.requests import Get, List, Register, Request
 from tenure_sqlite import SqliteRegistry, open_store
+from tests.stores import children
+from tests.stores.children import ended, go, line
 
-CHILD = Path(__file__).with_name("sqlite_child.py")
-PATIENCE = 60
-"""Seconds until a child is given up; a bound, not a speed."""
-
-Child = subprocess.Popen[str]
-
-
-@contextmanager
-def child(act: str, *words: str) -> Generator[Child]:
-    command = [sys.executable, str(CHILD), act, *words]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as running:
-        try:
-            yield running
-        finally:
-            running.kill()
-
-
-def line(running: Child) -> str:
-    assert running.stdout
-    return running.stdout.readline().strip()
-
-
-def go(running: Child) -> None:
-    assert running.stdin
-    running.stdin.write("go\n")
-    running.stdin.flush()
-
-
-def ended(running: Child) -> list[str]:
-    """What it still said, once it has ended well."""
-    said, _ = running.communicate(timeout=PATIENCE)
-    assert running.returncode == 0
-    return said.splitlines()
+child = partial(children.child, "sqlite_child")
 
 
 def rows(store: SqliteRegistry) -> tuple[Record, ...]:
