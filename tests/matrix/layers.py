@@ -24,6 +24,20 @@ WORKERS = tuple(f"core/tenure/{name}.py" for name in ("worker", "router", "tiers
 SESSIONS = ("core/tenure/session_model.py",)
 """The law of sessions, which every store of sessions runs."""
 
+SESSION_ROWS = ("adapters/sqlite/tenure_sqlite/session_rows.py",)
+"""What SQLite's store of sessions has for itself."""
+
+CONTENTS = ("core/tenure/contents.py", "adapters/sqlite/tenure_sqlite/contents.py")
+"""The law of attachments and artifacts, and what SQLite's store has for itself."""
+
+EFFECTS, EVENTS, DIRECT = (
+    ("core/tenure/effects.py",),
+    ("core/tenure/events.py",),
+    ("core/tenure/direct.py",),
+)
+REBUILT = tuple(f"adapters/driver/tenure_driver/{name}.py" for name in ("openings", "rebuilding"))
+"""What a handler finds around its process, and what puts it there."""
+
 STORES = ("adapters/memory/tenure_memory", "adapters/sqlite/tenure_sqlite")
 COMMITS = tuple(f"adapters/sqlite/tenure_sqlite/{name}.py" for name in ("store", "link", "schema"))
 """What of SQLite's store opens files and makes transactions."""
@@ -72,6 +86,8 @@ def _adapters(*names: str) -> tuple[str, ...]:
     return tuple(f"tests/adapters/test_{name}.py" for name in names)
 
 
+_BEHAVIOURS = ("running", "driving", "ending", "mistakes")
+
 LAYERS = (
     Layer(
         "gates",
@@ -99,6 +115,11 @@ LAYERS = (
                 ),
             ),
             Part(SESSIONS, _core("session_law", "session")),
+            Part(CONTENTS[:1], _core("contents_law", "contents")),
+            Part(EFFECTS, _core("effects", "effect_attachments", "effect_failures", "effect_hosts")),
+            Part(EVENTS, _core("events")),
+            Part(DIRECT, _core("direct", "direct_runs")),
+            Part((*SESSION_ROWS, *CONTENTS[1:]), _stores("known_bugs_of_facets")),
             Part(STORES, _stores("known_bugs_of_stores")),
             Part(WORKERS, _core("known_bugs", "worker_runs", "worker_table", "router", "tiers")),
         ),
@@ -112,8 +133,9 @@ LAYERS = (
         "kit",
         "the shipped contract kit, on memory and SQLite",
         (
-            Part((*ROWS, *STORES), ("tests/stores/test_registry_contract.py",)),
-            Part(SESSIONS, ("tests/stores/test_session_contract.py",)),
+            Part((*SESSIONS, *SESSION_ROWS), _stores("session_contract")),
+            Part(CONTENTS, _stores("contents_contract")),
+            Part((*ROWS, *STORES), _stores("registry_contract")),
         ),
     ),
     Layer(
@@ -127,8 +149,13 @@ LAYERS = (
     ),
     Layer(
         "machine",
-        "the shipped state machine of stores: memory, SQLite and the model in lock-step, 60 runs of 60 steps",
-        (Part(STORES, program=("tests.matrix.stepping",)),),
+        "the shipped state machine of stores: memory, SQLite and the model in lock-step, 60 runs of 60 steps; sessions "
+        "and contents in lock-step, too",
+        (
+            Part(SESSION_ROWS, _stores("session_lockstep")),
+            Part(CONTENTS, _stores("contents_alike")),
+            Part(STORES, program=("tests.matrix.stepping",)),
+        ),
     ),
     Layer(
         "stores",
@@ -139,6 +166,8 @@ LAYERS = (
                 _stores("sqlite_processes", "sqlite_trouble"),
             ),
             Part(("adapters/sqlite/tenure_sqlite/trouble.py",), _stores("sqlite_trouble")),
+            Part(SESSION_ROWS, _stores("session_sqlite")),
+            Part(CONTENTS, _stores("contents_sqlite", "contents_trouble")),
             Part(
                 STORES,
                 _stores(
@@ -161,7 +190,10 @@ LAYERS = (
     Layer(
         "turn",
         "the driver's body and its batches, in virtual time and without a thread",
-        (Part(DRIVER, _adapters("known_bugs_of_drivers", "turn", "turn_waiting", "batches", "clients")),),
+        (
+            Part(REBUILT, _adapters("turn_openings")),
+            Part(DRIVER, _adapters("known_bugs_of_drivers", "turn", "turn_waiting", "batches", "clients")),
+        ),
     ),
     Layer(
         "simulation",
@@ -172,11 +204,20 @@ LAYERS = (
         "loops",
         "handlers and clients on asyncio, trio and in threads, in real time",
         (
+            Part(REBUILT, _adapters("rebuilding")),
+            Part(EFFECTS, _adapters("effects_recovered")),
+            Part(EVENTS, _adapters("events_on_loops")),
+            Part(DIRECT, _adapters("direct_on_loops", "direct_programs")),
             Part(
                 DRIVER,
                 _adapters("handlers", "threads_of_handlers", "opening", "trouble", "leaving", "blocking"),
             ),
         ),
+    ),
+    Layer(
+        "behaviour",
+        "each behaviour of the original (B1 to B22), and each of its mistakes (W1 to W10), as a scenario",
+        (Part((*REBUILT, *DIRECT), tuple(f"tests/behaviour/test_{name}.py" for name in _BEHAVIOURS)),),
     ),
 )
 
