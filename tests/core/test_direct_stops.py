@@ -1,0 +1,130 @@
+"""How a direct run is cancelled, before it starts and while it goes on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from attrs import evolve
+
+from tenure.direct import Cancellation, HeldLease
+from tenure.errors import (
+    HandlerStopped,
+    LeaseLost,
+    OwnerScopeMissing,
+)
+from tenure.process import Cancelled, Provenance
+from tenure.requests import RequestCancel
+from tenure.sessions import (
+    SessionPolicy,
+)
+from tests.core.direct_parts import (
+    DONE,
+    NOBODYS,
+    Block,
+    Broken,
+    plugin,
+)
+from tests.core.direct_world import JOB, DirectWorld, app, never
+
+
+def test_a_cancellation_is_made_of_nothing() -> None:
+    made: Any = Cancellation
+    with pytest.raises(TypeError):
+        made("enough")
+    assert Cancellation().reason is None
+
+
+@pytest.mark.parametrize("plain", [False, True])
+def test_a_handler_that_stops_because_it_was_cancelled_ends_as_cancelled(plain: bool) -> None:
+    cancellation = Cancellation()
+
+    def handler(ctx: Any) -> None:
+        ctx.checkpoint()
+        cancellation.cancel("enough")
+        cancellation.cancel("too late")
+        assert ctx.stop_reason == "cancel"
+        ctx.checkpoint()
+
+    async def later(ctx: Any) -> None:
+        handler(ctx)
+
+    assert cancellation.reason is None
+    outcome = DirectWorld.new().run(handler if plain else later, cancellation=cancellation)
+    assert outcome == Cancelled("enough")
+    assert cancellation.reason == "enough"
+
+
+def test_a_handler_that_returns_has_succeeded_whatever_was_asked() -> None:
+    cancellation = Cancellation()
+
+    def handler(ctx: Any) -> str:
+        cancellation.cancel()
+        return "done"
+
+    assert DirectWorld.new().run(handler, cancellation=cancellation) == DONE
+    assert cancellation.reason == ""
+
+
+def test_what_was_cancelled_before_is_not_started_and_no_session_is_opened() -> None:
+    world, cancellation = DirectWorld.new(), Cancellation()
+    cancellation.cancel("before")
+    assert world.run(never, cancellation=cancellation) == Cancelled("before")
+    assert len(world.asked) == 1, "the scope was asked for, nothing else"
+
+
+def test_the_checks_come_before_the_cancellation() -> None:
+    cancellation = Cancellation()
+    cancellation.cancel()
+    with pytest.raises(OwnerScopeMissing):
+        DirectWorld.new().run(never, evolve(JOB, provenance=Provenance()), cancellation=cancellation)
+
+
+def test_a_cancel_that_the_claim_has_seen_is_one() -> None:
+    """CONTRACT 4: completed as cancelled at once."""
+    world = DirectWorld.new()
+    lease = world.claimed()
+    world.answer(RequestCancel("p", "by a client"))
+    flagged = HeldLease(evolve(lease.grant, record=world.record()), lease.epoch)
+    cancellation = Cancellation()
+    assert world.run(never, lease=flagged, cancellation=cancellation) == Cancelled("by a client")
+    assert cancellation.reason == "by a client"
+    cancellation = Cancellation()
+    cancellation.cancel("by the caller")
+    assert world.run(never, lease=flagged, cancellation=cancellation) == Cancelled("by the caller")
+
+
+def test_what_is_cancelled_while_its_session_is_opened_is_not_started() -> None:
+    world, cancellation = DirectWorld.new(), Cancellation()
+
+    class Cancels(Broken):
+        def open(self, session_id: str, policy: SessionPolicy) -> Any:
+            cancellation.cancel("meanwhile")
+            return super().open(session_id, policy)
+
+        def execute(self, request: Any) -> Any:
+            return self.opened.execute(request)
+
+    config = world.config(lambda: app("app", never), sessions=Cancels(world.memory))
+    assert world.run(config=config, cancellation=cancellation) == Cancelled("meanwhile")
+
+
+def test_what_is_cancelled_while_its_services_start_is_not_started() -> None:
+    world, log, cancellation = DirectWorld.new(), list[str](), Cancellation()
+
+    class Cancels(Block):
+        async def __aenter__(self) -> None:
+            cancellation.cancel("meanwhile")
+
+    whole = plugin(Block(log, "life"), Cancels(log, "services"), never)
+    outcome = world.run(config=world.config(lambda: whole), cancellation=cancellation)
+    assert outcome == Cancelled("meanwhile")
+    assert log == ["+life", "-services NoneType", "-life NoneType"]
+
+
+@pytest.mark.parametrize("raised", [HandlerStopped("p", "cancel"), LeaseLost("p")])
+def test_a_handler_that_stops_though_nobody_asked_it_to_has_failed(raised: Exception) -> None:
+    def handler(ctx: Any) -> None:
+        raise raised
+
+    assert DirectWorld.new().run(handler) == NOBODYS
