@@ -1,34 +1,25 @@
-"""What a worker rebuilds around a process before its handler starts (B7): sessions, contents, services, lifespans."""
+"""What a worker rebuilds around a process before its handler starts (B7): sessions and contents, as configured."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from attrs import define, evolve, field
+from attrs import evolve
 
 import tenure_driver
-from tenure import (
-    App,
-    Cancelled,
-    Context,
-    DurabilityTier,
-    Failure,
-    InvalidValue,
-    ProcessRegistry,
-    Success,
-)
+from tenure import App, Cancelled, Context, DurabilityTier, Failure, InvalidValue, Success
 from tenure.attempt_types import OpenSession
 from tenure.canonical import canonical
-from tenure.config import RuntimeHost, WorkerConfig
-from tenure.errors import FacetMissing, PluginFailed
-from tenure.plugins import Plugin, PluginHost, PluginStack
+from tenure.config import RuntimeHost
+from tenure.errors import FacetMissing
+from tenure.plugins import Plugin, PluginStack
 from tenure.process import Outcome
-from tenure.requests import Claim, ClaimNext, Release
-from tenure.sessions import SessionPolicy, SessionStore
+from tenure.requests import Release
+from tenure.sessions import SessionPolicy
 from tenure_driver.convert import CattrsConverter
 from tenure_driver.deployments import config_of
 from tenure_driver.driving import driven
@@ -36,38 +27,7 @@ from tenure_driver.messages import Opened, OpeningFault
 from tenure_driver.rebuilding import Rebuild, Surroundings
 from tests.adapters import stores
 from tests.adapters.loops import BOUND, Host
-
-OWNER = "chat-1"
-
-
-@define(eq=False)
-class Sessions:
-    """A session-store factory in front of another. `fault` decides what opening raises, if anything."""
-
-    registry: ProcessRegistry
-    fault: Callable[[int], Exception | None] = lambda opening: None
-    opened: list[str] = field(factory=list[str])
-
-    @property
-    def tier(self) -> DurabilityTier:
-        return self.registry.tier
-
-    def open(self, session_id: str, policy: SessionPolicy) -> SessionStore:
-        self.opened.append(session_id)
-        raised = self.fault(len(self.opened))
-        if raised is not None:
-            raise raised
-        inner: Any = self.registry
-        store: SessionStore = inner.facets().sessions.open(session_id, policy)
-        return store
-
-    def close(self) -> None: ...
-
-
-def configured(registry: ProcessRegistry, sessions: Sessions, *plugins: Any, **changes: Any) -> WorkerConfig:
-    """A configuration whose sessions are those."""
-    made = config_of(registry, *plugins)
-    return evolve(made, sessions=sessions, **changes)
+from tests.adapters.rebuilding import OWNER, Sessions, configured
 
 
 def test_an_owners_session_is_open_before_its_handler_starts(host: Host) -> None:
@@ -185,96 +145,6 @@ def test_a_session_that_nobody_may_open_fails_the_process_for_good(host: Host, p
     host.run(main)
 
 
-def test_lifespans_enclose_the_worker_and_services_each_process(host: Host) -> None:
-    """In the order of the stack, and back; services see the session, and run in the handler's own task."""
-    said: list[str] = []
-
-    def block(name: str) -> Callable[..., AbstractAsyncContextManager[None]]:
-        @asynccontextmanager
-        async def opened(runtime: Any = None) -> AsyncIterator[None]:
-            head = "" if runtime is None else f" {len(runtime.session.path)}"
-            said.append(f"+{name}{head}")
-            yield
-            said.append(f"-{name}")
-
-        return opened
-
-    app = App()
-
-    @app.process("k")
-    async def k(ctx: Context) -> None:
-        said.append(f"run {ctx.id}")
-        await (await ctx.session()).append(ctx.id)
-
-    first = Plugin("first", app.kinds, block("life 1"), block("service 1"))
-    second = Plugin("second", {}, block("life 2"), block("service 2"))
-    config = evolve(config_of(stores.memory()), plugins=PluginHost.from_stack(first, second))
-
-    async def main() -> None:
-        async with host.adapter.worker(config, max_running=1) as worker:
-            await (await worker.client.start(k, id="p", owner=OWNER)).wait(BOUND)
-            await (await worker.client.start(k, id="q")).wait(BOUND)
-
-    host.run(main)
-    around_p = ["+service 1 0", "+service 2 0", "run p", "-service 2", "-service 1"]
-    around_q = ["+service 1 0", "+service 2 0", "run q", "-service 2", "-service 1"]
-    assert said == ["+life 1", "+life 2", *around_p, *around_q, "-life 2", "-life 1"]
-
-
-def test_services_that_do_not_start_give_the_process_back(host: Host) -> None:
-    """B7's third point: the error names plugin, session and process; nothing has run."""
-    tries: list[int] = []
-
-    @asynccontextmanager
-    async def services(runtime: Any) -> AsyncIterator[None]:
-        tries.append(1)
-        if len(tries) == 1:
-            raise OSError("port taken")
-        yield
-
-    app = App()
-
-    @app.process("k")
-    async def k(ctx: Context) -> int:
-        return ctx.attempt
-
-    clock = stores.Clock()
-    store = stores.Troubled(stores.memory(clock))
-    config = config_of(store, Plugin("web", app.kinds, services=services))
-
-    async def main() -> None:
-        async with host.adapter.worker(config, poll_interval=0.01) as worker:
-            handle = await worker.client.start(k)
-            await host.until(lambda: any(isinstance(one, Release) for one in store.applied))
-            clock.moved += 5_000
-            assert await handle.outcome(BOUND) == Success(canonical(2))
-
-    host.run(main)
-
-
-def test_a_plugin_that_cannot_be_started_claims_nothing(host: Host) -> None:
-    @asynccontextmanager
-    async def fails(reason: str = "no licence") -> AsyncIterator[None]:
-        if reason:
-            raise OSError(reason)
-        yield
-
-    app = App()
-
-    @app.process("k")
-    async def k(ctx: Context) -> None: ...
-
-    store = stores.Troubled(stores.memory())
-
-    async def main() -> None:
-        with pytest.raises(PluginFailed, match=r"plugin 'web' could not be started: OSError: no licence"):
-            async with host.adapter.worker(config_of(store, Plugin("web", app.kinds, fails))):
-                raise AssertionError("the block is not entered")
-        assert not any(isinstance(one, Claim | ClaimNext) for one in store.seen)
-
-    host.run(main)
-
-
 def test_a_cancel_that_comes_while_a_session_is_opened_ends_the_process_without_a_start(host: Host) -> None:
     """What was being rebuilt for it is given up."""
     app = App()
@@ -285,7 +155,7 @@ def test_a_cancel_that_comes_while_a_session_is_opened_ends_the_process_without_
         said.append("started")
 
     @asynccontextmanager
-    async def waits(runtime: Any) -> AsyncIterator[None]:
+    async def waits(runtime: Any) -> AsyncGenerator[None]:
         said.append("opening")
         try:
             await host.forever()

@@ -10,13 +10,7 @@ from tenure.canonical import canonical
 from tenure.plugins import Plugin
 from tenure.process import Failure, Success
 from tenure.runtime import Runtime
-from tenure.sessions import (
-    Open,
-    Opened,
-    PathRead,
-    ReadPath,
-    SessionPolicy,
-)
+from tenure.sessions import Open, Opened, PathRead, ReadPath, SessionPolicy
 from tenure.stores import DurabilityTier
 from tests.core.direct_world import DirectWorld, app
 

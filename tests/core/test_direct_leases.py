@@ -12,27 +12,13 @@ from tenure.attempt_types import StopReason
 from tenure.canonical import canonical
 from tenure.direct import Cancellation, HeldLease
 from tenure.effects import EffectHost, InlineEffects, RegistryEffects
-from tenure.errors import (
-    LeaseLost,
-    StoreUnusable,
-)
+from tenure.errors import LeaseLost, StoreUnusable
 from tenure.instants import StoreTime
 from tenure.process import ClaimId, Failure, Fence, Record, Success
 from tenure.replies import EffectsRead, EventsRead, Fenced, Grant, Unavailable, Unknown
 from tenure.requests import ReadEffects, ReadEvents
-from tenure.sessions import (
-    Open,
-    SessionFence,
-    SessionPolicy,
-)
-from tests.core.direct_parts import (
-    DONE,
-    INLINE,
-    NOBODYS,
-    Job,
-    appending,
-    working,
-)
+from tenure.sessions import Open, SessionFence, SessionPolicy
+from tests.core.direct_parts import DONE, INLINE, NOBODYS, Job, appending, working
 from tests.core.direct_world import JOB, DirectWorld, never
 from tests.core.trampoline_asks import TTL
 
@@ -68,6 +54,7 @@ def test_a_later_attempt_gets_what_was_recorded() -> None:
 
 @pytest.mark.parametrize("lost", [Fenced(), Unavailable(), Unknown()])
 def test_a_handler_that_lost_its_lease_is_an_error_and_no_outcome(lost: Any) -> None:
+    """B14, CONTRACT §7: its caller has nothing that it could write."""
     world = DirectWorld.new()
 
     async def handler(ctx: Any) -> None:
@@ -89,7 +76,7 @@ def test_a_lease_that_was_lost_before_the_start_starts_nothing() -> None:
 
 
 def test_a_lost_lease_outranks_a_cancellation_and_an_outcome_outranks_both() -> None:
-    """CONTRACT 7: after a loss nothing is written; but what was returned is judged by the store, by its token."""
+    """CONTRACT §7: after a loss nothing is written; but what was returned is judged by the store, by its token."""
     world, cancellation = DirectWorld.new(), Cancellation()
 
     async def handler(ctx: Any) -> None:

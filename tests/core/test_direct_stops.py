@@ -8,23 +8,11 @@ import pytest
 from attrs import evolve
 
 from tenure.direct import Cancellation, HeldLease
-from tenure.errors import (
-    HandlerStopped,
-    LeaseLost,
-    OwnerScopeMissing,
-)
+from tenure.errors import HandlerStopped, LeaseLost, OwnerScopeMissing
 from tenure.process import Cancelled, Provenance
 from tenure.requests import RequestCancel
-from tenure.sessions import (
-    SessionPolicy,
-)
-from tests.core.direct_parts import (
-    DONE,
-    NOBODYS,
-    Block,
-    Broken,
-    plugin,
-)
+from tenure.sessions import SessionPolicy
+from tests.core.direct_parts import DONE, NOBODYS, Block, Broken, plugin
 from tests.core.direct_world import JOB, DirectWorld, app, never
 
 
@@ -81,7 +69,7 @@ def test_the_checks_come_before_the_cancellation() -> None:
 
 
 def test_a_cancel_that_the_claim_has_seen_is_one() -> None:
-    """CONTRACT 4: completed as cancelled at once."""
+    """CONTRACT §4: completed as cancelled at once."""
     world = DirectWorld.new()
     lease = world.claimed()
     world.answer(RequestCancel("p", "by a client"))

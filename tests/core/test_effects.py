@@ -7,13 +7,11 @@ from functools import partial
 from typing import Any
 
 import pytest
-from attrs import frozen
 from hypothesis import given
 
 from tenure.asks import Act, CallPlain, Submit
-from tenure.canonical import digest
 from tenure.context import Context
-from tenure.effects import NAME_LIMIT, READ_TIMEOUT, fingerprint_of, is_async
+from tenure.effects import READ_TIMEOUT, fingerprint_of, is_async
 from tenure.errors import (
     EffectKeyReused,
     EffectMismatch,
@@ -25,40 +23,9 @@ from tenure.errors import (
 )
 from tenure.replies import Unavailable, Unknown
 from tenure.requests import Get, ReadEffects, RecordEffect
+from tests.core.effect_functions import Page, effect, fetch, fetch_slowly, refetch
 from tests.core.test_handler_outcomes import json
-from tests.core.trampoline_asks import LIMIT, Typed, World, called, driven, pause, started, together
-
-
-@frozen
-class Page:
-    url: str
-    size: int
-
-
-def fetch(url: str) -> Page:
-    return Page(url, len(url))
-
-
-def refetch(url: str) -> Page:
-    raise AssertionError("recorded, so not called")
-
-
-async def fetch_slowly(url: str) -> Page:
-    await pause()
-    return Page(url, len(url))
-
-
-def sized(a: int, b: int) -> int:
-    return a * b
-
-
-def untyped(url: Any) -> Any:
-    return url
-
-
-def effect(ctx: Context, key: str, fn: Callable[..., Any], *args: Any) -> Any:
-    return driven(ctx.effect(key, fn, *args))
-
+from tests.core.trampoline_asks import LIMIT, Typed, World, called, driven, started, together
 
 # --- once ---------------------------------------------------------------------------------------------------------
 
@@ -154,80 +121,6 @@ def test_effects_run_concurrently_in_any_order() -> None:
         got = together(*(ctx.effect(key, fetch_slowly, key * 2) for key in order))
         assert got == [Page(key * 2, 2) for key in order]
     assert len(world.state.effects) == 3
-
-
-# --- what a changed handler sees ----------------------------------------------------------------------------------
-
-
-def test_a_key_that_was_recorded_for_something_else_is_refused_and_both_are_shown() -> None:
-    world = started()
-    effect(world.context(), "k", fetch, "a")
-    with pytest.raises(EffectMismatch) as mismatch:
-        effect(world.context(), "k", refetch, "a")
-    assert (mismatch.value.reason, mismatch.value.process_id) == ("effect_mismatch", "p")
-    for shown in (
-        "effect 'k'",
-        fingerprint_of(fetch, ("a",)),
-        fingerprint_of(refetch, ("a",)),
-        "needs a new key",
-    ):
-        assert shown in str(mismatch.value)
-    with pytest.raises(EffectMismatch):
-        effect(world.context(), "k", fetch, "b")
-
-
-def test_a_recorded_result_of_another_type_is_refused() -> None:
-    world = started()
-    effect(world.context(), "k", untyped, {"colour": "red"})
-
-    def retyped(url: Any) -> Page:
-        raise AssertionError("recorded, so not called")
-
-    retyped.__qualname__ = untyped.__qualname__
-    said = r"process 'p': effect 'k' was recorded as something else .* does not fit Page"
-    with pytest.raises(EffectMismatch, match=said):
-        effect(world.context(), "k", retyped, {"colour": "red"})
-
-
-def test_a_fingerprint_is_the_functions_name_and_its_arguments() -> None:
-    class Thing:
-        def render(self, size: int) -> None:
-            """Nothing."""
-
-    first = fingerprint_of(fetch, ("a", 1))
-    assert first.startswith("fetch:"), "the module does not count: run as a program it has another name"
-    assert first == fingerprint_of(partial(fetch, "a"), (1,)) == fingerprint_of(fetch, ("a", 1))
-    assert fingerprint_of(fetch, (Thing(),)) == fingerprint_of(fetch, (Thing(),))
-    assert fingerprint_of(Thing().render, (1,)) == fingerprint_of(Thing().render, (1,))
-    assert fingerprint_of(partial(sized, a=1, b=2), ()) == fingerprint_of(
-        partial(partial(sized, b=2), a=1), ()
-    )
-    deep: Any = 1
-    for _ in range(200):
-        deep = [deep]
-    seen = [
-        first,
-        *(
-            fingerprint_of(fetch, args)
-            for args in ((), ("a",), ("a", 2), ("a1",), ("a", [1]), (Thing(),), (deep,))
-        ),
-        fingerprint_of(partial(sized, a=1), ()),
-        fingerprint_of(partial(sized, b=1), ()),
-        fingerprint_of(refetch, ("a", 1)),
-        fingerprint_of(Thing().render, (1,)),
-        fingerprint_of("text".upper, ()),
-    ]
-    assert len(set(seen)) == len(seen)
-
-
-def test_a_function_may_have_a_long_name() -> None:
-    def fn() -> int:
-        return 1
-
-    fn.__qualname__ = "x" * 300
-    assert effect(started().context(), "k", fn) == 1
-    assert fingerprint_of(fn, ()).partition(":")[0] == "x" * NAME_LIMIT
-    assert (NAME_LIMIT, READ_TIMEOUT) == (200, 30.0)
 
 
 # --- when it does not come about ----------------------------------------------------------------------------------
@@ -450,31 +343,3 @@ def test_a_result_that_the_converter_fails_at_is_named_and_not_recorded() -> Non
     )
     assert isinstance(bad.value.__cause__, RuntimeError)
     assert world.state.effects == ()
-
-
-class Doubling:
-    """A function that is an object."""
-
-    def __call__(self, n: int) -> int:
-        return 2 * n
-
-
-@pytest.mark.parametrize(
-    ("fn", "name"),
-    [
-        (fetch, "fetch"),
-        (Doubling(), "Doubling"),
-        (str.upper, "str.upper"),
-    ],
-)
-def test_a_fingerprint_begins_with_the_name(fn: Callable[..., Any], name: str) -> None:
-    """It is stored, and read by people: a function without a module is named all the same."""
-    begins, _, arguments = fingerprint_of(fn, ("a",)).partition(":")
-    assert begins == name
-    assert arguments == digest('"a"')[:16]
-
-
-def test_a_fingerprint_has_every_argument() -> None:
-    """By value where it is JSON, by its type otherwise; what `partial` binds by name comes last."""
-    named = fingerprint_of(partial(sized, b=2), (1, Doubling()))
-    assert named == "sized:" + digest("1\n<Doubling>\nb=2")[:16]
