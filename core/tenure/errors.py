@@ -82,7 +82,8 @@ class EffectMismatch(RequestRefused):
         super().__init__(
             "effect_mismatch",
             process_id,
-            f"process {process_id!r}: effect {key!r} was {detail}; a changed handler needs a new key for a changed effect",
+            f"process {process_id!r}: effect {key!r} was {detail}; "
+            "a changed handler needs a new key for a changed effect",
         )
 
 

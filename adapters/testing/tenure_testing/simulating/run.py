@@ -169,8 +169,8 @@ def _clients(plan: Plan, visitor: Host, count: Callable[[str], None]) -> tuple[l
     seconds: list[float] = []
     for number in range(plan.processes):
         kind, script, takes = script_of(plan, number)
-        # Past its max_run and deaf, it is left behind again and again, until it has lost its workers too often; each time
-        # it keeps its place until it returns, and perhaps there is no other.
+        # Past its max_run and deaf, it is left behind again and again, until it has lost its workers too often; and
+        # each time it keeps its place until it returns, and perhaps there is no other.
         deaf = (
             kind == BOUNDED
             and takes > MAX_RUN
