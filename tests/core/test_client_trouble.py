@@ -182,6 +182,7 @@ CALLS: list[Call] = [
     lambda c: c.events("p"),
     lambda c: c.append("p", "note"),
     lambda c: c.list(),
+    lambda c: c.events(owner="shop"),
 ]
 
 
@@ -205,6 +206,18 @@ def test_a_refusal_that_has_no_words_of_its_own_is_said_by_its_name() -> None:
     world.trouble.append(Refused(Reason.HELD))
     with pytest.raises(RequestRefused, match=r"^process 'p' was refused: held$"):
         driven(world.client().get("p"))
+
+
+@pytest.mark.parametrize(
+    "call", [lambda c: c.events(""), lambda c: c.events(owner="shop"), lambda c: c.list()]
+)
+def test_a_refusal_of_what_is_of_no_process_names_none(call: Call) -> None:
+    world = World.new()
+    world.trouble.append(Refused(Reason.HELD))
+    with pytest.raises(RequestRefused) as refused:
+        driven(call(world.client()))
+    assert vars(refused.value) == {"reason": "held", "process_id": ""}
+    assert str(refused.value) == "process '' was refused: held"
 
 
 @pytest.mark.parametrize("answer", [Fenced(), Succeeded(Registered(Stamp(0, 1, StoreTime(0)), 1))])
