@@ -316,7 +316,7 @@ def test_what_the_store_could_not_answer_is_sent_again() -> None:
 
 
 def test_past_the_deadline_nothing_is_asked_any_more() -> None:
-    """CONTRACT 6: 24 s after the first sending of what was accepted, by default."""
+    """CONTRACT §6: 24 s after the first sending of what was accepted, by default."""
     played = Played()
 
     def handler(ctx: BlockingContext, n: int) -> None:
@@ -362,6 +362,16 @@ def test_a_store_that_stays_away_costs_the_lease() -> None:
         played.run(emitting)
     assert round(sum(played.naps), 6) == 24.0, "until the deadline, and no longer"
     assert played.naps[-1] < 0.8
+
+
+def test_a_lease_that_is_over_before_the_start_starts_nothing() -> None:
+    """S13: what was rebuilt before it may have taken longer than the lease."""
+    played = Played()
+    config, lease = played.config(never), claimed(played.registry)
+    calls = played.calls(config, lease, LeaseTimings())
+    played.pass_by(30)
+    with pytest.raises(LeaseLost):
+        driven(run_in_core(config, JOB, ask=calls.ask, convert=CattrsConverter(), lease=lease))
 
 
 def test_what_is_unknown_stays_unknown() -> None:

@@ -11,8 +11,11 @@ from attrs import evolve
 
 from tenure import App, Context, EffectFailed, InlineEffects, Outcome, ProcessRegistry, Success
 from tenure.canonical import canonical
+from tenure.contents import ContentStore
+from tenure.errors import EffectUnreadable
 from tenure.replies import EffectsRead, Succeeded
 from tenure.requests import ReadEffects
+from tenure.stores import DurabilityTier
 from tenure_driver import What, open_store
 from tenure_driver.deployments import config_of
 from tests.adapters.loops import BOUND, Host
@@ -23,6 +26,22 @@ LARGE = "x" * (2 << 20)
 
 class Declined(Exception):
     code = "no_funds"
+
+
+class Careless:
+    """Attachments that are given out with other bytes than were put there."""
+
+    def __init__(self, kept: ContentStore) -> None:
+        self._kept = kept
+        self.begin, self.stat, self.close = kept.begin, kept.stat, kept.close
+
+    @property
+    def tier(self) -> DurabilityTier:
+        return self._kept.tier
+
+    def chunks(self, content_id: str) -> Iterator[bytes]:
+        for chunk in self._kept.chunks(content_id):
+            yield chunk.replace(b"x", b"y")
 
 
 @pytest.fixture(params=["memory:", "sqlite:///effects.db"], ids=["memory", "sqlite"])
@@ -115,6 +134,32 @@ def test_a_large_result_is_an_attachment_and_comes_back(host: Host, store: Proce
         assert await flow.twice(fetches, flow.app) == Success(canonical(len(LARGE)))
         assert flow.calls == ["fetch"]
         assert len(flow.recorded()["fetch"]) < 200
+
+    host.run(main)
+
+
+def test_a_large_result_that_was_altered_does_not_come_back(host: Host, store: ProcessRegistry) -> None:
+    """S21: also where the attachments are of the deployment's own, and nobody there looks."""
+    flow = Flow(host, store)
+
+    def fetch() -> str:
+        flow.calls.append("fetch")
+        return LARGE
+
+    @flow.app.process("fetches")
+    async def fetches(ctx: Context) -> str:
+        with pytest.raises(EffectUnreadable, match="has other bytes than were put there"):
+            await ctx.effect("fetch", fetch)
+        await flow.stand_still(ctx)
+        return "told"
+
+    made = config_of(store, flow.app)
+    careless = Careless(made.runtime.attachments)
+    config = evolve(made, runtime=evolve(made.runtime, attachments=careless))
+
+    async def main() -> None:
+        assert await flow.twice(fetches, config) == Success(canonical("told"))
+        assert flow.calls == ["fetch"]
 
     host.run(main)
 

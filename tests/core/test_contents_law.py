@@ -114,6 +114,7 @@ FIRST, SECOND, LAST = CHUNKS
 def test_a_chunk_that_was_tampered_with_does_not_come_out(
     chunks: Sequence[Chunk], out: int, reason: str
 ) -> None:
+    """S21: what was stored is what is read, or nothing is."""
     assert corrupt(chunks) == (out, reason)
 
 

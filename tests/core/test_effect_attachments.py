@@ -188,6 +188,7 @@ def test_an_attachment_that_is_corrupt_is_told() -> None:
 
 @pytest.mark.parametrize("altered", [canonical(LARGE[:-1] + "y").encode(), b"\xff" * (LIMIT + 1)])
 def test_an_attachment_that_was_altered_is_told_where_the_store_does_not_look(altered: bytes) -> None:
+    """S21: what was recorded is what a later attempt reads, or it hears that it is not."""
     told = read_again(Shelf({ID: (Content(ID, LIMIT + 1, "", ""), altered)}))
     assert str(told) == (SAID + f"attachment {ID} of {LIMIT + 1} bytes has other bytes than were put there")
 

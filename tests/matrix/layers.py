@@ -118,7 +118,7 @@ LAYERS = (
             Part(CONTENTS[:1], _core("contents_law", "contents")),
             Part(EFFECTS, _core("effects", "effect_attachments", "effect_failures", "effect_hosts")),
             Part(EVENTS, _core("events")),
-            Part(DIRECT, _core("direct", "direct_runs")),
+            Part(DIRECT, _core("direct", "direct_runs", "direct_leases", "direct_stops")),
             Part((*SESSION_ROWS, *CONTENTS[1:]), _stores("known_bugs_of_facets")),
             Part(STORES, _stores("known_bugs_of_stores")),
             Part(WORKERS, _core("known_bugs", "worker_runs", "worker_table", "router", "tiers")),

@@ -1,4 +1,4 @@
-"""Memory and SQLite are alike: whatever is done to both, the answers are the same."""
+"""Memory and SQLite are alike: whatever is done to both, the answers are the same (S21)."""
 
 from __future__ import annotations
 

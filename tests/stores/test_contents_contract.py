@@ -1,4 +1,4 @@
-"""Every store of contents under the law: the shipped kit, check by check; and that it fails for careless stores."""
+"""Every store of contents under the law: the shipped kit, check by check; and that careless ones fail (S21)."""
 
 from __future__ import annotations
 

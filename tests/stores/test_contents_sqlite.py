@@ -1,4 +1,6 @@
-"""Contents in a SQLite file: what was tampered with does not come out, and what was given up does not stay."""
+"""Contents in a SQLite file: what was tampered with does not come out, and what was given up does not stay.
+
+What is kept is what was put there (S21), whatever becomes of other uploads (S22)."""
 
 from __future__ import annotations
 
@@ -260,10 +262,13 @@ def test_an_upload_that_was_removed_takes_no_more(
     assert counts(path) == (1, PER_WRITE)
 
 
-def test_what_is_kept_is_never_removed(store: SqliteContents, clock: ManualClock) -> None:
+def test_what_is_kept_is_never_removed(store: SqliteContents, path: Path, clock: ManualClock) -> None:
+    """S21: not with an upload that was left, however old both are."""
     content = put(store)
+    store.begin().write(large(1))
     clock.now += 1_000 * FORGOTTEN
-    store.begin().abort()
+    store.begin()
+    assert counts(path) == (1, 3)
     assert b"".join(store.chunks(content.id)) == DATA
 
 

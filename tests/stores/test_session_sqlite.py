@@ -303,6 +303,21 @@ def test_what_a_crash_left_of_a_deleted_session_is_removed_by_later_openings(tmp
     sessions.close()
 
 
+def test_a_deletion_removes_what_is_its_own_and_what_a_crash_left_of_another(tmp_path: Path) -> None:
+    """CONTRACT §8: of two sessions that were deleted nothing stays."""
+    path = tmp_path / "s.db"
+    plant(f"sqlite:///{path}", 3 * PIECE, 1)
+    plant(f"sqlite:///{path}", PIECE + 1, 1, "t")
+    sessions = open_sessions(f"sqlite:///{path}")
+    sessions.file.writing(
+        lambda link: execute(SqliteSessionTables(link, "s"), Delete(), SessionPolicy(), StoreTime(0))
+    )
+    assert left(path) == (3 * PIECE + 1, 1)
+    assert sessions.open("t", SessionPolicy()).execute(Delete()) == Deleted(PIECE + 1)
+    assert left(path) == (0, 0)
+    sessions.close()
+
+
 def test_trouble_after_a_deletion_leaves_it_done(tmp_path: Path) -> None:
     path = tmp_path / "s.db"
     plant(f"sqlite:///{path}", 2 * PIECE, 1)
