@@ -104,7 +104,7 @@ def test_b7_the_session_is_rebuilt_as_policy_and_residency_say(residency: Reside
 
 
 def test_the_session_is_opened_and_used_under_the_lease() -> None:
-    """CONTRACT 8: an earlier attempt that comes back is fenced by the session, before it starts."""
+    """CONTRACT §8: an earlier attempt that comes back is fenced by the session, before it starts."""
     world = DirectWorld.new()
     old = world.claimed()
     world.clock[0] += 10 * TTL
