@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Protocol
 
-from attrs import define, field, frozen
+from attrs import Factory, define, field, frozen
 
 from tenure.asks import Ask, AskFunction, CallPlain
 from tenure.attempt_types import OpenSession, StartHandler
@@ -45,6 +45,11 @@ class Loopside(Protocol):
         """As `Loop.ask`."""
 
 
+def _looked_up(around: Surroundings) -> bool:
+    """Once: looking takes longer than starting a handler."""
+    return has_facets(around.config)
+
+
 @frozen(eq=False)
 class Surroundings:
     """How one worker's processes are rebuilt: its configuration, its plugins, and what converts values.
@@ -53,13 +58,8 @@ class Surroundings:
     config: WorkerConfig
     plugins: PluginStack
     convert: Converter
-    has_facets: bool = field(init=False)
+    has_facets: bool = field(default=Factory(_looked_up, takes_self=True), init=False)
     _bare: dict[AskFunction, Runtime] = field(factory=dict[AskFunction, Runtime], init=False)
-
-    @has_facets.default
-    def _looked_up(self) -> bool:
-        """Once: looking takes longer than starting a handler."""
-        return has_facets(self.config)
 
     def opens(self) -> Opens:
         """Which processes need a rebuild before their handlers start."""
