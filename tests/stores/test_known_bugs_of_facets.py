@@ -5,6 +5,7 @@ What a statement of theirs writes or removes is one session's (CONTRACT §8), on
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Generator
 from pathlib import Path
 
@@ -185,8 +186,12 @@ def test_what_is_being_removed_takes_no_more(store: SqliteContents, clock: Manua
     slow = store.begin()
     slow.write(large(1))
     clock.now += FORGOTTEN + 1
+
+    def nothing(link: sqlite3.Connection) -> bool:
+        return False
+
     with pytest.MonkeyPatch.context() as patching:
-        patching.setattr("tenure_sqlite.contents._remove_some", lambda link: False)
+        patching.setattr("tenure_sqlite.contents._remove_some", nothing)
         store.begin()  # its program is gone before it removed anything
     assert [row["state"] for row in rows_of(path, "contents")] == ["removing"]
     with pytest.raises(StoreUnavailable, match="begin it again"):
