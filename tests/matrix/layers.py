@@ -116,8 +116,11 @@ LAYERS = (
             ),
             Part(SESSIONS, _core("session_law", "session")),
             Part(CONTENTS[:1], _core("contents_law", "contents")),
-            Part(EFFECTS, _core("effects", "effect_attachments", "effect_failures", "effect_hosts")),
-            Part(EVENTS, _core("events")),
+            Part(
+                EFFECTS,
+                _core("effects", "fingerprints", "effect_attachments", "effect_failures", "effect_hosts"),
+            ),
+            Part(EVENTS, _core("events", "following", "event_shapes")),
             Part(DIRECT, _core("direct", "direct_runs", "direct_leases", "direct_stops")),
             Part((*SESSION_ROWS, *CONTENTS[1:]), _stores("known_bugs_of_facets")),
             Part(STORES, _stores("known_bugs_of_stores")),
@@ -167,7 +170,7 @@ LAYERS = (
             ),
             Part(("adapters/sqlite/tenure_sqlite/trouble.py",), _stores("sqlite_trouble")),
             Part(SESSION_ROWS, _stores("session_sqlite")),
-            Part(CONTENTS, _stores("contents_sqlite", "contents_trouble")),
+            Part(CONTENTS, _stores("contents_sqlite", "contents_trouble", "contents_opening")),
             Part(
                 STORES,
                 _stores(
@@ -204,10 +207,10 @@ LAYERS = (
         "loops",
         "handlers and clients on asyncio, trio and in threads, in real time",
         (
-            Part(REBUILT, _adapters("rebuilding")),
+            Part(REBUILT, _adapters("rebuilding", "services_on_loops")),
             Part(EFFECTS, _adapters("effects_recovered")),
             Part(EVENTS, _adapters("events_on_loops")),
-            Part(DIRECT, _adapters("direct_on_loops", "direct_programs")),
+            Part(DIRECT, _adapters("direct_on_loops", "direct_programs", "direct_requests")),
             Part(
                 DRIVER,
                 _adapters("handlers", "threads_of_handlers", "opening", "trouble", "leaving", "blocking"),
