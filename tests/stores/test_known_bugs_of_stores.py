@@ -20,6 +20,7 @@ from tenure.replies import (
     Fenced,
     FenceLogRead,
     Got,
+    OwnerEventsRead,
     Reason,
     Refused,
     Reply,
@@ -39,6 +40,7 @@ from tenure.requests import (
     ReadEndings,
     ReadEvents,
     ReadFenceLog,
+    ReadOwnerEvents,
     RecordEffect,
     Register,
     Release,
@@ -299,3 +301,14 @@ def test_what_another_connection_changed_is_read_anew(tmp_path: Path) -> None:
     answers = mine.store.execute([Get("p"), Get("q")])
     assert answers[0] == other.ask(Get("p"))
     assert mine.record("p").cancel == "why"
+
+
+def test_an_owner_is_told_of_its_own_processes_alone(store: Store) -> None:
+    """B12, CONTRACT §8."""
+    owners = ("s", "t", "r", "")
+    for owner in owners:
+        store.ask(Register(Registration(f"of {owner}", Work("k"), (), Provenance(owner))))
+        store.ask(RequestCancel(f"of {owner}"))
+    for owner in owners[:3]:
+        told = store.get(ReadOwnerEvents(owner), OwnerEventsRead).events
+        assert [one.process_id for one in told] == [f"of {owner}"]
