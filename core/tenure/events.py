@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import assert_never
+from typing import TypeAlias, assert_never
 
 from attrs import define, field, has
 
@@ -16,7 +16,7 @@ from tenure.errors import HandlerStopped, InvalidValue, LeaseLost, StoreUnavaila
 from tenure.process import ENDED, Event
 from tenure.replies import EventsRead, ProcessEnded, Refused, Unavailable
 
-EventTypes = Sequence[str] | Mapping[str, type | None]
+EventTypes: TypeAlias = Sequence[str] | Mapping[str, type | None]
 """How a kind declares what it emits: names, or names with the attrs class or dataclass that each payload has to fit,
 None for any JSON."""
 
