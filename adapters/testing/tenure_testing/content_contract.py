@@ -21,7 +21,7 @@ from typing import Any, TypeAlias
 from tenure.contents import CHUNK, NAME_LIMIT, BytesLike, Content, ContentStore, Upload
 from tenure.errors import ContentNotFound, InvalidValue, StoreUnavailable, TooLarge
 from tenure.stores import DurabilityTier
-from tenure_testing.registry_contract import name_of
+from tenure_testing.kits import name_of, run_on
 from tenure_testing.registry_world import expect, holds
 
 __all__ = ["CONTENT_CHECKS", "ContentCheck", "MakeContents", "check_contents", "name_of", "run_content_check"]
@@ -41,12 +41,7 @@ PATIENCE = 60
 def run_content_check(check: ContentCheck, make: MakeContents) -> None:
     """Run one check on a store of its own. Raises AssertionError with what the law says and what was seen."""
     store = make(SIZE_LIMIT)
-    try:
-        check(store)
-    except AssertionError as failure:
-        raise AssertionError(f"{name_of(check)}\n{check.__doc__}\n{failure}") from failure
-    finally:
-        store.close()
+    run_on(check, store, store.close)
 
 
 def check_contents(make: MakeContents) -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
+from tenure_testing.kits import name_of, run_on
 from tenure_testing.registry_claim_checks import CLAIM_CHECKS
 from tenure_testing.registry_client_checks import CLIENT_CHECKS
 from tenure_testing.registry_feed_checks import FEED_CHECKS
@@ -27,20 +28,10 @@ Check: TypeAlias = Callable[[World], None]
 CHECKS: tuple[Check, ...] = (*CLAIM_CHECKS, *FENCE_CHECKS, *CLIENT_CHECKS, *READ_CHECKS, *FEED_CHECKS)
 
 
-def name_of(check: Callable[..., object]) -> str:
-    """The check's name in words."""
-    return getattr(check, "__name__", repr(check)).replace("_", " ")
-
-
 def run_check(check: Check, make: Make) -> None:
     """Run one check on a store of its own. Raises AssertionError with what the law says and what was seen."""
     world = World(make)
-    try:
-        check(world)
-    except AssertionError as failure:
-        raise AssertionError(f"{name_of(check)}\n{check.__doc__}\n{failure}") from failure
-    finally:
-        world.store.close()
+    run_on(check, world, world.store.close)
 
 
 def check_registry(make: Make) -> None:

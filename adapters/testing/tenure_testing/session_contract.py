@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
+from tenure_testing.kits import name_of, run_on
 from tenure_testing.session_fence_checks import FENCE_CHECKS
 from tenure_testing.session_tree_checks import TREE_CHECKS
 from tenure_testing.session_world import MakeSessions, SessionWorld
@@ -24,20 +25,10 @@ SessionCheck: TypeAlias = Callable[[SessionWorld], None]
 SESSION_CHECKS: tuple[SessionCheck, ...] = (*TREE_CHECKS, *FENCE_CHECKS)
 
 
-def name_of(check: SessionCheck) -> str:
-    """The check's name in words."""
-    return getattr(check, "__name__", repr(check)).replace("_", " ")
-
-
 def run_session_check(check: SessionCheck, make: MakeSessions) -> None:
     """Run one check on a store of its own. Raises AssertionError with what the law says and what was seen."""
     world = SessionWorld(make)
-    try:
-        check(world)
-    except AssertionError as failure:
-        raise AssertionError(f"{name_of(check)}\n{check.__doc__}\n{failure}") from failure
-    finally:
-        world.store.close()
+    run_on(check, world, world.store.close)
 
 
 def check_sessions(make: MakeSessions) -> None:
