@@ -11,7 +11,6 @@ import sys
 from collections.abc import Callable
 
 from tenure.canonical import canonical
-from tenure.errors import ForkedProcess
 from tenure.sessions import (
     AppendEntry,
     MoveHead,
@@ -23,7 +22,7 @@ from tenure.sessions import (
 )
 from tenure_memory import MemorySessions
 from tenure_sqlite import open_sessions
-from tests.stores.talking import act, say
+from tests.stores.talking import act, say, tries
 
 
 def races(url: str, name: str, rounds: str) -> None:
@@ -67,12 +66,7 @@ def forked(url: str) -> None:
             *(one.close for one in made),
             lambda: open_sessions(url),
         ]
-        for call in calls:
-            try:
-                call()
-                say("allowed")
-            except ForkedProcess:
-                say("refused")
+        tries(calls)
         sys.exit(0)
     _, status = os.waitpid(child, 0)
     say("child", os.waitstatus_to_exitcode(status))

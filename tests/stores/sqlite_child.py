@@ -16,13 +16,13 @@ from contextlib import closing
 from pathlib import Path
 
 from tenure.canonical import canonical
-from tenure.errors import ForkedProcess, TenureError
+from tenure.errors import TenureError
 from tenure.process import ClaimId, Registration, Success, Work
 from tenure.replies import Claimed, Succeeded
 from tenure.requests import ClaimFilter, ClaimNext, Complete, Get, Register
 from tenure.stores import Cursor
 from tenure_sqlite import SqliteRegistry, open_store
-from tests.stores.talking import act, say
+from tests.stores.talking import act, say, tries
 
 WANTED = ClaimFilter("", ("k",))
 
@@ -119,12 +119,7 @@ def try_all(store: SqliteRegistry, url: str) -> None:
         store.close,
         lambda: open_store(url),
     ]
-    for call in calls:
-        try:
-            call()
-            say("allowed")
-        except ForkedProcess:
-            say("refused")
+    tries(calls)
 
 
 def handles_of(path: str) -> list[int]:

@@ -4,13 +4,25 @@ from __future__ import annotations
 
 import sys
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+
+from tenure.errors import ForkedProcess
 
 
 def say(*words: object) -> None:
     """One line, out before the next step: whoever reads it may kill us."""
     sys.stdout.write(" ".join(map(str, words)) + "\n")
     sys.stdout.flush()
+
+
+def tries(calls: Iterable[Callable[[], object]]) -> None:
+    """Say of each call whether a forked child may make it."""
+    for call in calls:
+        try:
+            call()
+            say("allowed")
+        except ForkedProcess:
+            say("refused")
 
 
 def act(acts: Mapping[str, Callable[..., None]]) -> None:
