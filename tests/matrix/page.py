@@ -16,15 +16,17 @@ HEAD = f"""\
 
 A suite that cannot fail shows nothing. So every bug of [PROPERTIES](reference/properties.md) §5 (K1 to K24) is put
 into the code by hand, as one line, and further ones for the properties that these do not name (S…, L…) and for the
-conditions of SQLite's statements (Q…). Each must be killed by at least two layers of checks, and by one of them
-under a property that it breaks ({NAMED} or {KEPT}); a rule of the contract that is no property is named by its section.
+conditions of SQLite's statements and what is around a process (Q…). Each must be killed by at least two layers of
+checks, and by one of them under a property that it breaks ({NAMED} or {KEPT}); a rule of the contract that is no
+property is named by its section.
 A bug that survives fails `make kill-matrix`, which made this page. The lines are in `tests/matrix/patches/`; they are
 applied to a copy of the tree.
 
 What the design excludes has no line here, since putting it in breaks nothing: SQLite's claims are judged again by
 `tenure.claims.claimable` and `replayed_claim`, so a condition of the statement that finds candidates is a matter of
 speed (that it is the right one shows in Q12 to Q14); and whatever writes is fenced by `tenure.registry`, in the core,
-under BEGIN IMMEDIATE, so that SQLite's own statements carry no fence, only which rows they mean (Q1 to Q11).
+under BEGIN IMMEDIATE, so that SQLite's own statements carry no fence, only which rows they mean (Q1 to Q11, and Q19 to
+Q33).
 
 Of K24 a test without a power cut can see one thing alone: what SQLite was told. Both layers that kill it ask for that,
 one of an open store, the other at each COMMIT; K24b is the same bug where it can be seen from outside.

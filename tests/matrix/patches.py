@@ -12,7 +12,8 @@
     new = "now <= self.expires_at"
 
 `breaks` lists the properties whose loss the bug is; where it is missing they are those of the id: K18's by the table
-of bugs, S10's is S10. `ids` in the form Q1, Q2, ... are for conditions of SQL statements, and always have `breaks`.
+of bugs, S10's is S10. `ids` in the form Q1, Q2, ... are for conditions of SQL statements, and for what is
+around a process; they always have `breaks`.
 What is a rule of the contract and no property is named by its section: `CONTRACT §9`. `tests/behaviour/breakers` are
 such files too, with B1, B2, ... and W1, W2, ... for the behaviours of docs/reference/behaviour.md.
 """

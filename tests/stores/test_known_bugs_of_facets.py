@@ -90,7 +90,7 @@ def test_what_is_forgotten_is_of_one_session(sessions: SqliteSessions, clock: Ma
     append(sessions, "t", FENCE)
     asked(sessions, "s", Delete(FENCE))
     clock.now += HORIZON + 1
-    assert asked(sessions, "u", Open()) == Opened("", 0, 0)
+    assert asked(sessions, "u", Open(FENCE)) == Opened("", 0, 0)
     assert asked(sessions, "t", Open()) == Opened("e", 1, 1)
     assert isinstance(append(sessions, "t", FENCE), Appended)
 
