@@ -3,6 +3,7 @@ set."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -77,10 +78,10 @@ def test_a_request_that_says_nothing_more_is_a_clients_and_begins_at_the_start()
 @pytest.mark.parametrize(
     ("made", "said"),
     [
-        (lambda n: MoveHead("x", "y", n), "MoveHead.n"),
+        (partial(MoveHead, "x", "y"), "MoveHead.n"),
         (ReadTree, "ReadTree.after"),
-        (lambda n: SessionFence("r", "p", n, 1), "SessionFence.epoch"),
-        (lambda n: SessionFence("r", "p", 1, n), "SessionFence.token"),
+        (partial(SessionFence, "r", "p", token=1), "SessionFence.epoch"),
+        (partial(SessionFence, "r", "p", 1), "SessionFence.token"),
     ],
 )
 def test_a_number_of_a_request_is_0_or_more(made: Any, said: str) -> None:
@@ -95,11 +96,11 @@ def test_a_number_of_a_request_is_0_or_more(made: Any, said: str) -> None:
 @pytest.mark.parametrize(
     ("made", "said"),
     [
-        (lambda n: ReadPath("x", n), "ReadPath.limit"),
-        (lambda n: ReadTree(0, n), "ReadTree.limit"),
-        (lambda n: SessionPolicy(n, 1, 1), "SessionPolicy.entries"),
-        (lambda n: SessionPolicy(1, n, 1), "SessionPolicy.entry_bytes"),
-        (lambda n: SessionPolicy(1, 1, n), "SessionPolicy.total_bytes"),
+        (partial(ReadPath, "x"), "ReadPath.limit"),
+        (partial(ReadTree, 0), "ReadTree.limit"),
+        (partial(SessionPolicy, entry_bytes=1, total_bytes=1), "SessionPolicy.entries"),
+        (partial(SessionPolicy, 1, total_bytes=1), "SessionPolicy.entry_bytes"),
+        (partial(SessionPolicy, 1, 1), "SessionPolicy.total_bytes"),
     ],
 )
 def test_a_limit_is_1_or_more(made: Any, said: str) -> None:

@@ -123,7 +123,9 @@ def test_a_put_that_is_cancelled_leaves_nothing(
     run(main)
     source = iter(())
     end = time.monotonic() + 10
-    while not done.wait(0.01):  # what the thread held of the generator may be a cycle, which it lets go when it ends
+    while not done.wait(
+        0.01
+    ):  # what the thread held of the generator may be a cycle, which it lets go when it ends
         gc.collect()
         assert time.monotonic() < end
     store.begin()
