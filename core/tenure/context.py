@@ -8,12 +8,12 @@ from typing import Any, TypeVar, overload
 
 from attrs import frozen
 
-from tenure.asks import AskFunction
+from tenure.asks import AskFunction, AwaitEnd
 from tenure.attempt_types import StopReason
 from tenure.canonical import canonical, parsed
 from tenure.contents import Contents
 from tenure.effects import IN_THE_REGISTRY, Effects
-from tenure.errors import EventMismatch, FacetMissing, HandlerStopped, InvalidValue
+from tenure.errors import EventMismatch, FacetMissing, HandlerStopped, InvalidValue, SessionUnavailable
 from tenure.events import NO_SHAPES, Hearing
 from tenure.facets import present
 from tenure.instants import Instant
@@ -22,7 +22,7 @@ from tenure.process import Event
 from tenure.replies import Grant
 from tenure.requests import EmitEvent
 from tenure.runtime import Runtime
-from tenure.session import Session
+from tenure.session import FOR_GOOD, Session
 from tenure.timings import patience
 from tenure.under_lease import act, leave, permitted
 
@@ -30,6 +30,10 @@ T = TypeVar("T")
 
 BARE = Runtime(None, None, None, IN_THE_REGISTRY)
 """Around a process of a registry alone: no session, no contents."""
+
+
+SESSION_PAUSE = 1.0
+"""Seconds between two tries of opening a process's own session while its store is away."""
 
 
 @frozen(order=True)
@@ -105,15 +109,30 @@ class Context:
 
     async def session(self) -> Session:
         """The session of the owner scope, open under this attempt's lease (CONTRACT §8). That of a process which was
-        started without an owner is opened by the first call, every other before the handler starts (B7).
+        started without an owner is opened by the first call, every other before the handler starts (B7). A store that
+        is away is asked again as long as the lease lasts (W4).
 
-        Raises FacetMissing where the deployment has no sessions, and what `open_session` raises.
+        Raises FacetMissing where the deployment has no sessions; SessionCorrupt and SessionFull, with which the process
+        ends as `process_recovery_failed` unless the handler catches them (B19); HandlerStopped, LeaseLost.
         """
         if not self._sessions:
             if self._opens is None:
                 raise FacetMissing("sessions")
-            self._sessions.append(await self._opens())
+            self._sessions.append(await self._opened(self._opens))
         return self._sessions[0]  # another task of the handler may have been faster
+
+    async def _opened(self, opens: Callable[[], Awaitable[Session]]) -> Session:
+        while True:
+            try:
+                return await opens()
+            except FOR_GOOD as verdict:
+                verdict.unopenable = True
+                raise
+            except SessionUnavailable:  # no fault of the handler's
+                self.checkpoint()
+                await leave(self._ask, self._grant.fence)
+            # The core has no clock; and a process that this attempt holds does not end meanwhile.
+            await self._ask(AwaitEnd(self.id, SESSION_PAUSE))
 
     @property
     def attachments(self) -> Contents:

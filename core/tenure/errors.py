@@ -6,6 +6,9 @@ from __future__ import annotations
 class TenureError(Exception):
     """The root of all of tenure's errors."""
 
+    unopenable = False
+    """Whether no attempt of a process can have its session; it then ends like one that could not be run (B19)."""
+
 
 class Misuse(TenureError):
     """An adapter fed a machine an event that its state cannot have. The state is unchanged.

@@ -6,8 +6,9 @@ from typing import Any
 
 from attrs import field, frozen
 
+from tenure.attempt_opening import recovery_failed
 from tenure.canonical import canonical, parsed
-from tenure.errors import EffectFailed, HandlerStopped, LeaseLost, NotJson, TooLarge
+from tenure.errors import EffectFailed, HandlerStopped, LeaseLost, NotJson, TenureError, TooLarge
 from tenure.kinds import Converter, Kind
 from tenure.process import Failure, Outcome, Success, Work
 from tenure.replies import Grant
@@ -69,6 +70,8 @@ class Run:
     def _raised(self, raised: BaseException) -> Outcome | None:
         if isinstance(raised, _BadPayload):
             return raised.failure
+        if isinstance(raised, TenureError) and raised.unopenable:
+            return recovery_failed(_words(raised))
         if not is_of_a_stop(raised):
             return failure_of(raised)
         self._stops.append(raised)

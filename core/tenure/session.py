@@ -52,6 +52,8 @@ T = TypeVar("T")
 
 TRIES = 3
 """How often a request is sent that the store could not answer. The core has no clock: who waits longer, repeats."""
+FOR_GOOD = (SessionCorrupt, SessionFull, InvalidValue)
+"""What `open_session` raises that no other try and no other worker could change (CONTRACT §7)."""
 ID_LENGTH = 32
 """Hexadecimal characters of an entry's id."""
 

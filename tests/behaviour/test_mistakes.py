@@ -122,6 +122,31 @@ def test_w04_a_session_store_that_is_down_for_ten_seconds_costs_ten_seconds(worl
     assert row(world).lost == 0
 
 
+@pytest.mark.parametrize("plain", [False, True], ids=["async", "plain"])
+def test_w04_nor_more_where_the_session_is_the_processs_own(world: RehearsedWorld, plain: bool) -> None:
+    """It is opened at its first use, in the middle of the handler, which waits for it under its lease."""
+
+    async def later(ctx: Context) -> int:
+        session = await ctx.session()
+        await session.append(ctx.attempt)
+        return len(session.path)
+
+    def now(ctx: Any) -> int:
+        session = ctx.session()
+        session.append(ctx.attempt)
+        return len(session.path)
+
+    with_sessions(world, Failing(world, OSError("connection refused"), 10))
+    world.worker(job(now if plain else later))
+    world.client.start("job", id="p")
+    world.run_for(8)
+    assert row(world).outcome is None
+    world.run_until_idle()
+    assert row(world).outcome == Success(canonical(1))
+    world.assert_started("p", times=1)
+    assert world.elapsed < 20
+
+
 def test_w04_a_worker_with_ephemeral_stores_refuses_to_drive_and_fails_no_row(
     registry: ProcessRegistry, host: Host
 ) -> None:

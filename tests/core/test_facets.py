@@ -3,18 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
 from attrs import frozen
 
-from tenure.asks import Ask, CallPlain
+from tenure.app import App
+from tenure.asks import Act, Ask, AwaitEnd, CallPlain
+from tenure.attempt_types import StopReason
+from tenure.canonical import canonical
 from tenure.client import Client
 from tenure.contents import Contents
 from tenure.context import BARE, Context
 from tenure.effects import IN_THE_REGISTRY
-from tenure.errors import FacetMissing, InvalidValue, LeaseLost, SessionBusy, TooLarge
-from tenure.process import own_session
+from tenure.errors import (
+    FacetMissing,
+    HandlerStopped,
+    InvalidValue,
+    LeaseLost,
+    SessionBusy,
+    SessionCorrupt,
+    SessionFull,
+    SessionUnavailable,
+    TenureError,
+    TooLarge,
+)
+from tenure.handlers import Run
+from tenure.kinds import Kind
+from tenure.process import Failure, Outcome, Success, own_session
 from tenure.runtime import Runtime
 from tenure.session import Session
 from tenure.sessions import ReadTree, Residency, SessionPolicy
@@ -104,6 +121,114 @@ def test_an_opening_that_failed_is_tried_again_at_the_next_use() -> None:
     with pytest.raises(LeaseLost):
         driven(ctx.session())
     assert driven(ctx.session()) is SESSION
+
+
+def away(times: int, then: Callable[[], None] = lambda: None) -> Callable[[], Awaitable[Session]]:
+    """Opens the session after so many failures that pass; `then` is called at each."""
+    left = [SessionUnavailable("process:p", "opening it", "connection refused")] * times
+
+    async def opens() -> Session:
+        await pause()
+        if left:
+            then()
+            raise left.pop()
+        return SESSION
+
+    return opens
+
+
+def test_w4_a_store_that_is_away_is_asked_again_as_long_as_the_lease_lasts() -> None:
+    world = started()
+    grant = world.claim()
+    ctx = Context(world.ask, grant, EPOCH, world.convert, LIMIT, BARE, away(2))
+    world.asked.clear()
+    assert driven(ctx.session()) is SESSION
+    assert world.asked == [Act(grant.fence.token, None), AwaitEnd("p", 1.0)] * 2
+
+
+def test_w4_it_is_not_asked_again_once_the_lease_is_lost_or_the_handler_is_to_stop() -> None:
+    world = started()
+    grant = world.claim()
+    lost = Context(
+        world.ask,
+        grant,
+        EPOCH,
+        world.convert,
+        LIMIT,
+        BARE,
+        away(9, lambda: world.lost.add(grant.fence.token)),
+    )
+    world.asked.clear()
+    with pytest.raises(LeaseLost):
+        driven(lost.session())
+    assert world.asked == [Act(grant.fence.token, None)]
+    world.asked.clear()
+    stopped = Context(
+        world.ask,
+        grant,
+        EPOCH,
+        world.convert,
+        LIMIT,
+        BARE,
+        away(9, lambda: stopped.told_to_stop(StopReason.DRAIN)),
+    )
+    with pytest.raises(HandlerStopped, match="drain"):
+        driven(stopped.session())
+    assert world.asked == []
+
+
+VERDICTS: list[TenureError] = [
+    SessionCorrupt("process:p", "e", "it has no parent"),
+    SessionFull("process:p", "entries", "3 of 2"),
+    InvalidValue("too long"),
+]
+
+
+@pytest.mark.parametrize("verdict", VERDICTS, ids=lambda one: type(one).__name__)
+@pytest.mark.parametrize("plain", [False, True])
+def test_b19_an_own_session_that_nobody_can_open_ends_the_process_like_an_owners(
+    verdict: TenureError, plain: bool
+) -> None:
+    async def opens() -> Session:
+        raise verdict
+
+    async def later(ctx: Any) -> object:
+        return await ctx.session()
+
+    def now(ctx: Any) -> object:
+        return driven(ctx.session())
+
+    def outcome(handler: Callable[..., Any]) -> Outcome | None:
+        world = started()
+        grant = world.claim()
+        kind: Kind[Any, Any] = App().process("job")(handler)
+        run = Run(kind, grant, world.convert, LIMIT)
+        ctx = Context(world.ask, grant, EPOCH, world.convert, LIMIT, BARE, opens)
+        return run.blocking(ctx) if kind.plain else driven(run.awaited(ctx))
+
+    failed = Failure("execution", "process_recovery_failed", str(verdict))
+    assert outcome(now if plain else later) == failed
+
+    async def catches(ctx: Any) -> str:
+        with suppress(type(verdict)):
+            await ctx.session()
+        return "without"
+
+    assert outcome(catches) == Success(canonical("without"))
+
+
+def test_what_a_session_says_after_its_opening_is_the_handlers_own_failure() -> None:
+    """Such as a limit that its own appends reached."""
+    assert TenureError.unopenable is False
+    world = started()
+    grant = world.claim()
+
+    async def appends(ctx: Any) -> None:
+        raise SessionFull("s", "entries", "3 of 2")
+
+    kind: Kind[Any, Any] = App().process("job")(appends)
+    ended = driven(Run(kind, grant, world.convert, LIMIT).awaited(None))
+    assert ended == Failure("SessionFull", "raised", str(SessionFull("s", "entries", "3 of 2")))
 
 
 def test_a_handler_has_the_deployments_contents() -> None:
