@@ -21,6 +21,7 @@ from tenure.fitness import Check
 from tenure.handlers import Run
 from tenure.kinds import Kind
 from tenure.plugins import Plugin, PluginStack
+from tenure.requests import ReadOwnerEvents
 from tenure.session import ID_LENGTH, TRIES
 from tenure.session_model import FORGOTTEN_AT_ONCE
 from tenure.session_tables import Mark, SessionRow
@@ -69,6 +70,7 @@ def test_words_that_are_stored_or_said() -> None:
 def test_a_request_that_says_nothing_more_is_a_clients_and_begins_at_the_start() -> None:
     assert ReadPath("x") == ReadPath("x", 500)
     assert ReadTree() == ReadTree(0, 500)
+    assert ReadOwnerEvents("shop") == ReadOwnerEvents("shop", 0, 100)
     assert AppendEntry("x", "", Json("1")) == AppendEntry("x", "", Json("1"), None)
     assert MoveHead("x", "y") == MoveHead("x", "y", 0, None)
     assert (Open(), Delete()) == (Open(None), Delete(None))
@@ -187,3 +189,13 @@ def test_a_refusal_of_what_is_about_no_entry_names_none() -> None:
     with pytest.raises(EntryConflict) as conflict:
         driven(session.refresh())
     assert vars(conflict.value) == {"session_id": "s", "entry_id": "", "key": ""}
+
+
+def test_an_owners_log_is_read_from_a_number_and_in_pages() -> None:
+    wrong: Any
+    for wrong in (-1, True, 1.0):
+        with pytest.raises(InvalidValue, match=r"^ReadOwnerEvents\.after is "):
+            ReadOwnerEvents("shop", wrong)
+    for wrong in (0, True, 1.0):
+        with pytest.raises(InvalidValue, match=r"^ReadOwnerEvents\.limit is "):
+            ReadOwnerEvents("shop", 0, wrong)
