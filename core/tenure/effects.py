@@ -26,12 +26,13 @@ from tenure.errors import (
     EffectMismatch,
     EffectUnreadable,
     FacetMissing,
+    InvalidValue,
     NotJson,
     TooLarge,
     WorkerClosed,
 )
 from tenure.handlers import failure_of, is_of_a_stop
-from tenure.kinds import CO_COROUTINE, Converter, hints_of, string, unwrapped
+from tenure.kinds import CO_COROUTINE, Converter, hint_of, is_plain, string, unwrapped
 from tenure.process import Effect
 from tenure.replies import EffectRecorded, EffectsRead, Grant, Succeeded
 from tenure.requests import Get, ReadEffects, RecordEffect
@@ -210,14 +211,15 @@ class Effects:
     async def once(self, key: str, fn: Callable[..., Any], args: tuple[Any, ...]) -> Any:
         """Call `fn(*args)` and record what comes of it, or give what was recorded: the value, or EffectFailed."""
         string(key, f"process {self._process_id!r}: the key of an effect")
+        to = hint_of(fn, "return", f"process {self._process_id!r}: the function of effect {key!r}")
         fingerprint = fingerprint_of(fn, args)
         if key in self._used:
             raise EffectKeyReused(self._process_id, key, self._used[key], fingerprint)
         self._used[key] = fingerprint
         try:
-            result, raised = await self._result(key, fingerprint, fn, args)
+            result, raised = await self._result(key, fingerprint, fn, args, to)
             if not isinstance(result, Raised):
-                return await self._value(key, result, hints_of(fn).get("return", Any))
+                return await self._value(key, result, to)
         except BaseException:
             # Cut short when the store had it, perhaps: before it is repeated, the journal is read.
             del self._used[key]
@@ -228,7 +230,7 @@ class Effects:
         ) from raised
 
     async def _result(
-        self, key: str, fingerprint: str, fn: Callable[..., Any], args: tuple[Any, ...]
+        self, key: str, fingerprint: str, fn: Callable[..., Any], args: tuple[Any, ...], to: Any
     ) -> tuple[Result, Exception | None]:
         """What is recorded, and what the function raised, if it was called now."""
         if self._journal is None:
@@ -237,7 +239,7 @@ class Effects:
         known = (await self._recorded(self._journal)).get(key)
         await leave(self._ask, self._grant.fence)
         if known is None:
-            called, raised = await self._called(key, fn, args)
+            called, raised = await self._called(key, fn, args, to)
             text = await self._journal.record(key, fingerprint, stored(called))
         elif known.fingerprint == fingerprint:
             text = known.result
@@ -266,9 +268,10 @@ class Effects:
         return known
 
     async def _called(
-        self, key: str, fn: Callable[..., Any], args: tuple[Any, ...]
+        self, key: str, fn: Callable[..., Any], args: tuple[Any, ...], to: Any
     ) -> tuple[Result, Exception | None]:
-        """Call the function: what it returned or raised. A stop is neither, nor what it raises once it is to stop."""
+        """Call the function: what it returned, which fits `to`, or raised. A stop is neither, nor what it raises once
+        it is to stop."""
         try:
             value = fn(*args) if is_async(fn) else await self._ask(CallPlain(fn, args))
             if hasattr(value, "__await__"):  # of an async function, or of a plain one that only calls it
@@ -285,6 +288,13 @@ class Effects:
             raise NotJson(what, "$", f"it could not be converted: {failure_of(bad).message}") from bad
         most = self._limit if self._attachments is None else max(self._limit, RESULT_LIMIT)
         returned = Returned(canonical(value, what, most))
+        try:
+            self._fitting(returned.value, to)
+        except ValueError as misfit:  # recorded, it would be of no use to any attempt
+            raise InvalidValue(
+                f"{what} is not what its function is annotated to return, so it was not recorded: {misfit}; "
+                "correct the function or its annotation"
+            ) from misfit
         size = utf8_size(stored(returned))
         if size <= self._limit:
             return returned, None
@@ -311,10 +321,14 @@ class Effects:
         """The value, as the type `to`."""
         text = result.value if isinstance(result, Returned) else await self._attached(key, result)
         try:
-            return self._convert.structure(parsed(text), to)
+            return self._fitting(text, to)
         except ValueError as mismatch:
             detail = f"recorded as something else than it returns now: {mismatch}"
             raise EffectMismatch(self._process_id, key, detail) from mismatch
+
+    def _fitting(self, text: Json, to: Any) -> Any:
+        """The value as the type; as it is where that is plain, since nothing is to be made of it."""
+        return parsed(text) if is_plain(to) else self._convert.structure(parsed(text), to)
 
     async def _attached(self, key: str, result: Attached) -> Json:
         """The text of an attachment, which is what was put there."""

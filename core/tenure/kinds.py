@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from types import MethodType
-from typing import Any, Generic, Protocol, TypeVar, get_type_hints
+from types import MethodType, NoneType, SimpleNamespace, UnionType
+from typing import Any, Generic, Protocol, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from attrs import frozen
 
@@ -100,9 +100,9 @@ def kind_of(
     plain = plain and not code.co_flags & CO_COROUTINE
     names = [one for one in code.co_varnames[: code.co_argcount][len(bound) :] if one not in named]
     takes_payload = len(names) > 1 or bool(code.co_flags & CO_VARARGS)
-    hints = hints_of(function)
-    payload_type = hints.get(names[1], Any) if len(names) > 1 else Any
-    result_type = hints.get("return", Any)
+    whose = f"the handler of kind {name!r}"
+    payload_type = hint_of(function, names[1], whose) if len(names) > 1 else Any
+    result_type = hint_of(function, "return", whose)
     return Kind(name, handler, plain, takes_payload, payload_type, result_type, emits, max_run, shapes)
 
 
@@ -121,12 +121,43 @@ def unwrapped(function: Any) -> tuple[Any, tuple[Any, ...], dict[str, Any]]:
             return function, bound, named
 
 
-def hints_of(function: Any) -> dict[str, Any]:
-    """The function's annotations; none where they name something that exists for type checkers only."""
+def hint_of(function: Any, name: str, whose: str) -> Any:
+    """What the function's parameter of that name is annotated with, or "return" its result; Any where nothing is.
+
+    The others may name what exists for type checkers only. Raises InvalidValue where this one does; `whose` is how the
+    message begins."""
+    function = unwrapped(function)[0]
+    annotation = getattr(function, "__annotations__", {}).get(name, Any)
+    alone = SimpleNamespace(__annotations__={name: annotation}, __wrapped__=function)
     try:
-        return get_type_hints(unwrapped(function)[0])
-    except Exception:
-        return {}
+        return get_type_hints(alone, localns=_enclosed(function))[name]
+    except Exception as unresolved:
+        shown = annotation if isinstance(annotation, str) else repr(annotation)
+        what = "the return annotation" if name == "return" else f"the annotation of the parameter {name!r}"
+        raise InvalidValue(
+            f"{whose}: {what}, {shown}, cannot be resolved: {unresolved}; import what it names at run time too, not "
+            "under TYPE_CHECKING only, and define a class of it at the top of a module"
+        ) from unresolved
+
+
+def is_plain(to: Any) -> bool:
+    """Whether the annotation means values that JSON gives back as they are: null, truth values, numbers, texts, lists
+    and objects of them, and whatever else says nothing (Any)."""
+    if get_origin(to) in (list, dict, Union, UnionType):
+        return all(is_plain(part) for part in get_args(to))
+    return to in (Any, object, None, NoneType, bool, int, float, str, list, dict)
+
+
+def _enclosed(function: Any) -> dict[str, Any]:
+    """The variables of the functions around it that it uses, by name; those that have a value by now."""
+    cells: dict[str, Any] = {}
+    names = getattr(getattr(function, "__code__", None), "co_freevars", ())
+    for name, cell in zip(names, getattr(function, "__closure__", None) or (), strict=True):
+        try:
+            cells[name] = cell.cell_contents
+        except ValueError:  # not assigned yet
+            continue
+    return cells
 
 
 def string(value: object, what: str) -> str:

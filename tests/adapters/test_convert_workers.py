@@ -9,7 +9,7 @@ import pytest
 import tenure
 from tenure import App, Context, Failure
 from tests.adapters.loops import BOUND, Host
-from tests.adapters.test_convert import JOBS, PLAIN
+from tests.adapters.test_convert import JOBS, PLAIN, AttrsPart
 
 
 @pytest.mark.parametrize(("job", "part"), JOBS)
@@ -92,18 +92,24 @@ def test_an_effect_that_returns_something_else_than_it_says_is_an_error_that_nam
 ) -> None:
     app = App()
 
-    def measure() -> dict[str, int]:
-        sizes: dict[str, Any] = {"width": "wide"}
-        return sizes
+    def measure() -> tuple[AttrsPart, ...]:
+        sizes: Any = [{"n": "wide"}]
+        return sizes  # type: ignore[no-any-return]
+
+    def count() -> int:
+        unsaid: Any = 1.5
+        return unsaid  # type: ignore[no-any-return]
 
     @app.process("measures")
     async def measures(ctx: Context) -> str:
-        with pytest.raises(tenure.EffectMismatch, match=r"expected an integer, not a string @ \$\['width'\]"):
-            await ctx.effect("measure", measure)
-        return "seen"
+        said = r"effect 'measure' .* not recorded: .* expected an integer, not a string @ \$\[0\]\.n; "
+        for _ in range(2):
+            with pytest.raises(tenure.InvalidValue, match=said):
+                await ctx.effect("measure", measure)
+        return f"seen {await ctx.effect('count', count)}"
 
     async def main() -> None:
         async with host.adapter.worker(app, "memory:") as worker:
-            assert await (await worker.client.start(measures)).wait(BOUND) == "seen"
+            assert await (await worker.client.start(measures)).wait(BOUND) == "seen 1.5"
 
     host.run(main)

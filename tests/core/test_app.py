@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial, wraps
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ForwardRef
 
 import pytest
 from attrs import frozen
@@ -129,11 +129,69 @@ def test_a_handler_of_any_arguments_gets_the_payload() -> None:
     assert facts(made(catch_all)) == (True, True, Any, int)
 
 
-def test_annotations_that_exist_for_type_checkers_only_are_no_annotations() -> None:
-    async def handler(ctx: Any, job: Decimal) -> Decimal:
+def test_an_annotation_of_the_context_may_exist_for_type_checkers_only() -> None:
+    """Each annotation is resolved by itself: this one is no reason to read the payload as a dict."""
+
+    async def handler(ctx: Decimal, job: Job) -> Job:
         return job
 
-    assert facts(made(handler)) == (False, True, Any, Any)
+    assert facts(made(handler)) == (False, True, Job, Job)
+
+
+ADVICE = (
+    "import what it names at run time too, not under TYPE_CHECKING only, "
+    "and define a class of it at the top of a module"
+)
+
+
+def test_an_annotation_of_the_payload_or_the_result_must_resolve() -> None:
+    async def takes(ctx: Any, job: list[Decimal]) -> int:
+        return 1
+
+    async def gives(ctx: Any, job: Job) -> Decimal | None:
+        return None
+
+    for handler, what in (
+        (takes, "the annotation of the parameter 'job', list[Decimal],"),
+        (gives, "the return annotation, Decimal | None,"),
+    ):
+        with pytest.raises(InvalidValue) as refused:
+            made(handler)
+        assert str(refused.value) == (
+            f"the handler of kind 'k': {what} cannot be resolved: name 'Decimal' is not defined; {ADVICE}"
+        )
+        assert str(refused.value.__cause__) == "name 'Decimal' is not defined"
+
+
+def test_a_class_of_a_function_is_found_where_the_handler_uses_it() -> None:
+    @frozen
+    class Local:
+        n: int
+
+    async def handler(ctx: Any, job: Local) -> list[Local]:
+        return [Local(job.n), Later(1)]
+
+    assert facts(made(handler)) == (False, True, Local, list[Local])
+
+    class Later(Local):
+        """Not there yet when the handler was made a kind."""
+
+
+def test_annotations_that_are_no_texts_are_used_as_they_are() -> None:
+    @frozen
+    class Local:
+        n: int
+
+    async def handler(ctx: Any, job: Any) -> Any:
+        return job
+
+    handler.__annotations__ |= {"job": Local, "return": list[Local]}
+    assert facts(made(handler)) == (False, True, Local, list[Local])
+    unknown: Any = ForwardRef("Local")
+    handler.__annotations__["job"] = dict[str, unknown]
+    said = r"the annotation of the parameter 'job', dict\[str, ForwardRef\('Local'\)\], cannot be resolved: "
+    with pytest.raises(InvalidValue, match=said + "name 'Local' is not defined; "):
+        made(handler)
 
 
 def test_a_kind_is_still_the_function() -> None:
