@@ -23,7 +23,7 @@ from tenure.errors import (
 )
 from tenure.stores import DurabilityTier
 from tenure_sqlite import SqliteContents, open_contents, open_store
-from tenure_sqlite.contents import FORGOTTEN, PER_REMOVAL, PER_WRITE
+from tenure_sqlite.contents import FORGOTTEN, PER_REMOVAL, PER_WRITE, SqliteUpload
 from tenure_testing.registry_world import ManualClock
 from tests.stores.contents_tables import alter, rows_of
 
@@ -103,6 +103,52 @@ def test_a_content_that_was_altered_on_disk_is_corrupt_before_a_wrong_byte_comes
         content.id,
         reason,
     )
+
+
+@pytest.mark.parametrize("statement", [statement for statement, _, _ in TAMPERED])
+def test_good_bytes_that_are_put_again_take_the_place_of_corrupt_ones(
+    store: SqliteContents, path: Path, statement: str
+) -> None:
+    """Whoever is told that they are stored can read them (S21); the corrupt ones go, and another's stay."""
+    content = put(store)
+    alter(path, statement)
+    assert put(store) == content
+    assert b"".join(store.chunks(content.id)) == DATA
+    assert store.stat(content.id) == content
+    store.remove_left()
+    assert counts(path) == (1, 3)
+
+
+def test_what_is_not_corrupt_is_not_replaced(store: SqliteContents, path: Path) -> None:
+    content = put(store)
+    before = rows_of(path, "contents")
+    assert put(store) == content
+    assert rows_of(path, "contents") == before
+
+
+class Raced(SqliteContents):
+    """Between its look at what is kept and its write somebody else commits."""
+
+    other: SqliteUpload | None = None
+
+    def corrupt(self, content_id: str) -> int | None:
+        found = super().corrupt(content_id)
+        if self.other is not None:
+            self.other.commit("its", "m")
+        return found
+
+
+def test_of_two_who_replace_a_corrupt_content_one_does(store: SqliteContents, path: Path) -> None:
+    """The other finds the good bytes there, and its own are removed."""
+    content = put(store)
+    alter(path, "UPDATE content_chunks SET body = zeroblob(length(body)) WHERE n = 1")
+    with closing(Raced(path, "attachment", gap=0)) as raced:
+        raced.other = store.begin()
+        raced.other.write(DATA)
+        assert put(raced) == Content(content.id, content.size, "its", "m")
+    assert b"".join(store.chunks(content.id)) == DATA
+    store.remove_left()
+    assert counts(path) == (1, 3)
 
 
 def test_chunks_that_changed_places_are_seen(store: SqliteContents, path: Path) -> None:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Literal
 
 from tenure.contents import SIZE_LIMIT, BytesLike, Chunk, Content, Intake, check_id, verified
-from tenure.errors import ContentNotFound, InvalidValue, StoreUnavailable, StoreUnknown
+from tenure.errors import ContentCorrupt, ContentNotFound, InvalidValue, StoreUnavailable, StoreUnknown
 from tenure.instants import StoreTime
 from tenure.stores import DurabilityTier
 from tenure_sqlite.clock import system_clock
@@ -95,6 +95,19 @@ class SqliteContents:
         number, content = self._kept(content_id)
         yield from verified(self.what, content, self._stored(number))
 
+    def corrupt(self, content_id: str) -> int | None:
+        """The number of what is kept under that id, where it is not what was put there. Reads all of it."""
+        found = self._file.reading(lambda link: find(link, self.what, content_id))
+        if found is None:
+            return None
+        number, content = found
+        try:
+            for _ in verified(self.what, content, self._stored(number)):
+                pass
+        except ContentCorrupt:
+            return number
+        return None
+
     def close(self) -> None:
         """Close the connection. Repeatable."""
         self._file.close()
@@ -159,12 +172,16 @@ class SqliteUpload:
             raise
 
     def commit(self, name: str, media_type: str) -> Content:
-        """Write what is pending and make it visible, in one transaction."""
+        """Write what is pending and make it visible, in one transaction.
+
+        What is kept under its id already is read first, and replaced if it is corrupt: what is answered can be read.
+        """
         self._check()
         try:
             self._pending.extend(self._intake.last())
             content = self._intake.content(name, media_type)
-            kept, is_new = self._file.writing(lambda link: self._keep(link, content))
+            corrupt = self._store.corrupt(content.id)
+            kept, is_new = self._file.writing(lambda link: self._keep(link, content, corrupt))
         except BaseException:
             self.abandon()
             raise
@@ -215,12 +232,13 @@ class SqliteUpload:
         )
         return number
 
-    def _keep(self, link: sqlite3.Connection, content: Content) -> tuple[Content, bool]:
-        """The content as it is kept now, and whether it is this upload's."""
+    def _keep(self, link: sqlite3.Connection, content: Content, corrupt: int | None) -> tuple[Content, bool]:
+        """The content as it is kept now, and whether it is this upload's, which replaces the `corrupt` one."""
         self._check()
         found = find(link, self._store.what, content.id)
-        if found is not None:
+        if found is not None and found[0] != corrupt:
             return found[1], False
+        link.execute("UPDATE contents SET state = 'removing' WHERE number = ?", (corrupt,))
         link.execute(
             "UPDATE contents SET state = 'kept', id = ?, size = ?, name = ?, media_type = ? WHERE number = ?",
             (content.id, content.size, content.name, content.media_type, self._add(link)),
