@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tenure import contents, effects, sessions
-from tenure.asks import AwaitEvents
+from tenure.asks import AwaitEvents, Submit
 from tenure.canonical import Json
 from tenure.client import Client
 from tenure.config import WithoutPlugins
@@ -21,7 +21,7 @@ from tenure.fitness import Check
 from tenure.handlers import Run
 from tenure.kinds import Kind
 from tenure.plugins import Plugin, PluginStack
-from tenure.requests import ReadOwnerEvents
+from tenure.requests import ReadEvents, ReadOwnerEvents
 from tenure.session import ID_LENGTH, TRIES
 from tenure.session_model import FORGOTTEN_AT_ONCE
 from tenure.session_tables import Mark, SessionRow
@@ -40,7 +40,7 @@ from tenure.sessions import (
 )
 from tenure.stores import DurabilityTier
 from tests.core.session_scene import Scene
-from tests.core.trampoline_asks import LIMIT, World, driven
+from tests.core.trampoline_asks import LIMIT, World, driven, started
 
 
 def test_limits_are_those_that_the_documents_name() -> None:
@@ -199,3 +199,17 @@ def test_an_owners_log_is_read_from_a_number_and_in_pages() -> None:
     for wrong in (0, True, 1.0):
         with pytest.raises(InvalidValue, match=r"^ReadOwnerEvents\.limit is "):
             ReadOwnerEvents("shop", 0, wrong)
+
+
+def test_a_client_reads_from_the_start_and_a_process_may_be_claimed_at_once() -> None:
+    world = started()
+    client = world.client()
+    assert world.record("p").ready_at == world.record("p").changed_at
+    driven(client.append("p", "note"))
+    for following in (client.follow("p"), client.handle("p").follow()):
+        world.asked.clear()
+        assert driven(anext(following)).seq == 1  # type: ignore[arg-type]
+        assert world.asked == [AwaitEvents("p", 0, None)]
+    world.asked.clear()
+    driven(client.events("p"))
+    assert world.asked == [Submit(ReadEvents("p", 0, 1_000), 30.0)]
