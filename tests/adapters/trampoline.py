@@ -213,12 +213,14 @@ class _Loop:
         self._ended = False
         self._waiting: list[Resume] = []
         self._tasks: dict[int, Task] = {}
-        self._threads = ThreadPoolExecutor(options.max_running)
+        self._threads, self._aside = ThreadPoolExecutor(options.max_running), ThreadPoolExecutor(2)
         self.runner = Runner(what, store, options, self)
 
     async def ask(self, ask: Ask | AwaitStart) -> Any:
         if isinstance(ask, CallPlain):
-            return await self._in_thread(self._threads, ask.called)
+            self.runner.check()
+            body = handler_of.get()
+            return await self._in_thread(self._threads if body is not None else self._aside, ask.called)
         numbers: list[int] = []
         try:
             return reply_of(
@@ -287,6 +289,7 @@ class _Loop:
             await self._in_thread(own, self.runner.close)
         self.runner.fail_calls()
         self._threads.shutdown(wait=False, cancel_futures=True)
+        self._aside.shutdown(wait=False, cancel_futures=True)
 
 
 async def _in_thread(threads: ThreadPoolExecutor, call: Callable[[], T]) -> T:

@@ -35,6 +35,9 @@ __all__ = ["Worker", "connect", "run", "run_process", "worker"]
 
 T = TypeVar("T")
 
+ASIDE = 8
+"""Threads for what no handler asks for: openings of sessions, and clients. A handler's are its own."""
+
 
 class _Loop:
     """`tenure_driver.AsyncLoop` on the running asyncio loop."""
@@ -45,11 +48,13 @@ class _Loop:
         self._holder = asyncio.current_task()
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._threads = ThreadPoolExecutor(options.max_running, thread_name_prefix="tenure-handler")
+        self._aside = ThreadPoolExecutor(ASIDE, thread_name_prefix="tenure-aside")
         self.runner = Runner(what, store, options, self)
 
     async def ask(self, ask: Ask | AwaitStart) -> Any:
         """Wait for the reply; cancelled, the call may still have its effect."""
         if isinstance(ask, CallPlain):
+            self.runner.check()
             return await self._in_thread(ask.called)
         future: asyncio.Future[Any] = self._loop.create_future()
 
@@ -109,8 +114,9 @@ class _Loop:
 
     async def _in_thread(self, call: Callable[[], T]) -> T:
         body = self.runner.body(call)
+        threads = self._threads if body.handler is not None else self._aside
         try:
-            return await self._loop.run_in_executor(self._threads, contextvars.copy_context().run, body)
+            return await self._loop.run_in_executor(threads, contextvars.copy_context().run, body)
         finally:
             body.drop()
 
@@ -137,7 +143,8 @@ class _Loop:
         with ThreadPoolExecutor(1, thread_name_prefix="tenure-close") as own:  # the loop's may be full
             await self._loop.run_in_executor(own, self.runner.close)
         self.runner.fail_calls()
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        for threads in (self._threads, self._aside):
+            threads.shutdown(wait=False, cancel_futures=True)
 
 
 def worker(

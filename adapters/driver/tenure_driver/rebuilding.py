@@ -3,6 +3,7 @@ of its plugins. One task of the loop does it and then runs the handler, so that 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Protocol
@@ -27,6 +28,7 @@ from tenure_driver.jobs import Job
 from tenure_driver.messages import Opened, OpeningFault
 from tenure_driver.openings import Opens
 
+log = logging.getLogger("tenure")
 PERMANENT = (SessionCorrupt, SessionFull, InvalidValue)
 """What no other try and no other worker could change (CONTRACT §7)."""
 
@@ -125,7 +127,10 @@ def _as_it_is(job: Job) -> Job:
 @define(eq=False)
 class Rebuild:
     """One attempt in the loop, from its OpenSession on. `tell` posts to the driver; `job` is what it runs, once its
-    handler starts, as `seen` makes it."""
+    handler starts, as `seen` makes it.
+
+    `over`: the attempt ended before that. `handled`: the handler has ended, as `ended` says; `stopped`: it was told to,
+    and this is the cancellation that did it."""
 
     command: OpenSession
     surroundings: Surroundings
@@ -134,6 +139,10 @@ class Rebuild:
     runtime: Runtime | None = None
     seen: Callable[[Job], Job] = _as_it_is
     job: Job | None = None
+    over: bool = False
+    handled: bool = False
+    ended: Outcome | None = None
+    stopped: BaseException | None = None
 
     @property
     def token(self) -> int:
@@ -148,29 +157,57 @@ class Rebuild:
     async def outcome(
         self, in_thread: Callable[[Callable[[], Outcome | None]], Awaitable[Outcome | None]]
     ) -> Outcome | None:
-        """Rebuild, wait for the start, run the handler. None: it never started, or was stopped."""
-        call, ended, started = self.command.id, None, False
+        """Rebuild, wait for the start, run the handler. None: it never started, or was stopped.
+
+        How the handler ended stands, whatever its plugins' services raise when they are left (CONTRACT §7)."""
+        around, opened = self.surroundings, False
+        if self.over:
+            return None
         try:
             self.runtime = await self._rebuilt()
-            services = self.surroundings.plugins.services(self.runtime, self.name, self.command.owner_scope)
-            async with services:
-                started = True
-                self.tell(Opened(call))
-                job: Job | None = await self.loop.ask(AwaitStart(self.token))
-                if job is not None:
-                    handler_of.set((job.token, job.ctx))
-                    self.job = self.seen(job)
-                    ended = await self.job.outcome(in_thread)
-        except Exception as fault:
-            if started:
+            async with around.plugins.services(self.runtime, self.name, self.command.owner_scope):
+                opened = True
+                await self._handled(in_thread)
+        except BaseException as fault:
+            if not opened:
+                self._unopened(fault)
+                return None
+            if not self.handled and self.stopped is None:
                 raise
-            self.tell(Opened(call, OpeningFault(isinstance(fault, PERMANENT), str(fault))))
-        except BaseException:
-            if not started:  # cancelled, by the machine, which knows, or by whoever ends the loop
-                said = f"the opening of session {self.command.owner_scope!r} was cancelled"
-                self.tell(Opened(call, OpeningFault(False, said)))
+            if fault is not self.stopped:
+                log.warning("process %r: its services could not be left in order: %r", self.name, fault)
+            if self.stopped is not None:
+                raise self.stopped from None
+        return self.ended
+
+    async def _handled(
+        self, in_thread: Callable[[Callable[[], Outcome | None]], Awaitable[Outcome | None]]
+    ) -> None:
+        if self.over:  # said while it was being rebuilt
+            return
+        self.tell(Opened(self.command.id))
+        job: Job | None = await self.loop.ask(AwaitStart(self.token))
+        if job is None:
+            return
+        handler_of.set((job.token, job.ctx))
+        self.job = self.seen(job)
+        try:
+            self.ended = await self.job.outcome(in_thread)
+            self.handled = True
+        except BaseException as stopped:
+            if job.ctx.stop_reason is not None:
+                self.stopped = stopped
             raise
-        return ended
+
+    def _unopened(self, fault: BaseException) -> None:
+        """Nothing has started. What is no Exception is a cancellation: by the machine, which knows, or by whoever ends
+        the loop."""
+        if isinstance(fault, Exception):
+            self.tell(Opened(self.command.id, OpeningFault(isinstance(fault, PERMANENT), str(fault))))
+            return
+        said = f"the opening of session {self.command.owner_scope!r} was cancelled"
+        self.tell(Opened(self.command.id, OpeningFault(False, said)))
+        raise fault
 
     async def _rebuilt(self) -> Runtime:
         around, command, ask = self.surroundings, self.command, self.loop.ask

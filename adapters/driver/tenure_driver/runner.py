@@ -17,8 +17,6 @@ from functools import partial
 from itertools import count
 from typing import Any, Protocol, TypeAlias, TypeVar
 
-from attrs import frozen
-
 from tenure.asks import Act, Ask, AskFunction, AwaitEnd, AwaitEvents, CallPlain, Submit
 from tenure.attempt_types import OpenSession, StartHandler, StopHandler, StopReason
 from tenure.client import Client
@@ -33,6 +31,7 @@ from tenure.stores import ProcessRegistry
 from tenure.timings import nanos
 from tenure_driver.bodies import Bodies, Body, handler_of
 from tenure_driver.deployments import configured
+from tenure_driver.gone import Gone, reply_of
 from tenure_driver.jobs import Job
 from tenure_driver.messages import (
     Abandoned,
@@ -102,7 +101,7 @@ class Runner:
         terms = options.terms(self.config, self.plugins, seams.new_id()) if self.plugins is not None else None
         self.owner = terms.owner if terms else ""
         self._around = Surroundings(self.config, self.plugins or PluginStack(()), self.convert)
-        self._starts: dict[int, Callable[[Any], None]] = {}
+        self._starts: dict[int, int] = {}
         self._rebuilds: dict[int, Rebuild] = {}
         self._asks = count(1)
         self._waiting: dict[int, Callable[[Any], None]] = {}
@@ -142,13 +141,13 @@ class Runner:
         self, what: Submit | AwaitEnd | AwaitEvents | Act | AwaitStart, resolve: Callable[[Any], None]
     ) -> int:
         """Send a call from the loop's thread; `resolve` gets its reply there. Raises WorkerClosed, WorkerCrashed."""
-        self._check()
-        if isinstance(what, AwaitStart):
-            self._starts[what.token] = resolve
-            return 0
+        self.check()
         ask = next(self._asks)
         self._waiting[ask] = resolve
-        self._threads.post(Asked(ask, what))
+        if isinstance(what, AwaitStart):
+            self._starts[what.token] = ask
+        else:
+            self._threads.post(Asked(ask, what))
         return ask
 
     def abandon(self, ask: int) -> None:
@@ -163,7 +162,7 @@ class Runner:
         number = next(self._asks)
         slot = self._blocking[number] = queue.SimpleQueue()
         try:
-            self._check()  # only now: whoever ends the runner either is seen here, or sees the slot
+            self.check()  # only now: whoever ends the runner either is seen here, or sees the slot
             self._threads.post(Asked(number, ask))
             return reply_of(slot.get())
         except KeyboardInterrupt:
@@ -187,9 +186,21 @@ class Runner:
         error.__cause__ = failed.error
         return error
 
-    def _check(self) -> None:
-        if isinstance(self.result, Failed):
-            raise self._crashed(self.result)
+    def _ending(self) -> Exception | None:
+        """How the worker ended, where that is an error: it crashed, or it never drove."""
+        match self.result:
+            case Failed():
+                return self._crashed(self.result)
+            case Stopped(refused=refused) if refused:
+                return WorkerRefused(f"the worker does not drive: {refused}")
+            case _:
+                return None
+
+    def check(self) -> None:
+        """Raise WorkerCrashed, WorkerRefused or WorkerClosed where there is nobody left to answer a call."""
+        ending = self._ending()
+        if ending is not None:
+            raise ending
         if self._closed or self._gone:
             raise WorkerClosed("the worker or client was closed; open it again to go on")
 
@@ -222,11 +233,8 @@ class Runner:
             slot.put(self._no_reply())
 
     def _no_reply(self) -> Gone:
-        if isinstance(self.result, Failed):
-            return Gone(self._crashed(self.result))
-        return Gone(
-            WorkerClosed("the worker or client was closed before the answer came; it may have been applied")
-        )
+        closed = "the worker or client was closed before the answer came; it may have been applied"
+        return Gone(self._ending() or WorkerClosed(closed))
 
     def pump(self) -> None:
         """In the loop's thread: handle what was delivered, in order."""
@@ -266,11 +274,15 @@ class Runner:
         if rebuild is None:
             self._loop.spawn(job)
         else:
-            start = self._starts.pop(token, None)
-            if start is None:  # its task was cancelled with the loop, and ended
-                self.returned(token, None)
+            start = self._start(token)
+            if start is None:  # its task has ended: with its loop, or by what its services raised
+                self.returned(token, rebuild.ended)
             else:
                 start(job)
+
+    def _start(self, token: int) -> Callable[[Any], None] | None:
+        """What tells the task of that token, if it waits for its start."""
+        return self._waiting.pop(self._starts.pop(token, 0), None)
 
     def _rebuild(self, command: OpenSession) -> None:
         if not isinstance(self.result, Failed):
@@ -280,12 +292,14 @@ class Runner:
 
     def _not_started(self, token: int) -> None:
         """The attempt is over: what was rebuilt is closed, what is still being rebuilt is cancelled."""
-        self._rebuilds.pop(token, None)
-        resolve = self._starts.pop(token, None)
-        if resolve is None:
+        rebuild = self._rebuilds.pop(token, None)
+        if rebuild is not None:
+            rebuild.over = True
+        start = self._start(token)
+        if start is None:
             self._loop.cancel(token)
         else:
-            resolve(None)
+            start(None)
 
     def _stop_handler(self, stop: StopHandler) -> None:
         job = self._jobs.get(stop.token)
@@ -304,7 +318,9 @@ class Runner:
                 self._loop.cancel(token)
             for token in tuple(self._rebuilds):
                 self._not_started(token)
+        if self._ending() is not None:  # whoever waits for what it would have done is told now
             self.fail_calls()
+            self._unblock_all()
         self._loop.ended()
 
     def context_of(self, job: Spawned) -> contextvars.Context:
@@ -321,8 +337,11 @@ class Runner:
 
     def returned(self, token: int, outcome: Outcome | None) -> None:
         """The handler of that token ended; None: by a cancellation."""
-        if self._jobs.pop(token, None) is not None and self._bodies.all_ended(token, outcome):
-            self._report_return(token, outcome)
+        if self._jobs.pop(token, None) is not None:
+            if self._bodies.all_ended(token, outcome):
+                self._report_return(token, outcome)
+        elif token in self._rebuilds:
+            self._rebuilds[token].ended = outcome
 
     def _report_return(self, token: int, outcome: Outcome | None) -> None:
         if not self._closed:
@@ -343,15 +362,10 @@ class Runner:
 
     def left(self) -> int:
         """How many handlers did not stop. Raises WorkerCrashed or WorkerRefused where the worker ended like that."""
-        match self.result:
-            case Failed():
-                raise self._crashed(self.result)
-            case Stopped(refused=refused) if refused:
-                raise WorkerRefused(f"the worker does not drive: {refused}")
-            case Stopped(left=left):
-                return left
-            case _:
-                return 0
+        ending = self._ending()
+        if ending is not None:
+            raise ending
+        return self.result.left if isinstance(self.result, Stopped) else 0
 
     def close(self) -> None:
         """End the threads, and let go of the store if it was opened here. Idempotent; blocks for a bounded time."""
@@ -375,17 +389,3 @@ class Runner:
             )
         finally:
             self.close()
-
-
-@frozen(eq=False)
-class Gone:
-    """The reply to a call that nobody will answer."""
-
-    error: Exception
-
-
-def reply_of(reply: Any) -> Any:
-    """The reply, or the error that stands in its place, raised."""
-    if isinstance(reply, Gone):
-        raise reply.error
-    return reply

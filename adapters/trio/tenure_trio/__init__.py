@@ -41,6 +41,9 @@ __all__ = ["Worker", "connect", "run", "run_process", "worker"]
 
 T = TypeVar("T")
 
+ASIDE = 8
+"""Threads for what no handler asks for: openings of sessions, and clients. A handler's are its own."""
+
 
 class _Loop:
     """`tenure_driver.AsyncLoop` in the running trio."""
@@ -49,12 +52,13 @@ class _Loop:
         self._trio = trio.lowlevel.current_trio_token()
         self._over = trio.Event()
         self._scopes: dict[int, trio.CancelScope] = {}
-        self._threads = trio.CapacityLimiter(options.max_running)
+        self._threads, self._aside = trio.CapacityLimiter(options.max_running), trio.CapacityLimiter(ASIDE)
         self.runner = Runner(what, store, options, self)
 
     async def ask(self, ask: Ask | AwaitStart) -> Any:
         """Wait for the reply; cancelled, the call may still have its effect."""
         if isinstance(ask, CallPlain):
+            self.runner.check()
             return await self._in_thread(ask.called)
         await trio.lowlevel.checkpoint_if_cancelled()
         task = trio.lowlevel.current_task()
@@ -124,8 +128,9 @@ class _Loop:
 
     async def _in_thread(self, call: Callable[[], T]) -> T:
         body = self.runner.body(call)
+        limiter = self._threads if body.handler is not None else self._aside
         try:
-            return await trio.to_thread.run_sync(body, limiter=self._threads, abandon_on_cancel=True)
+            return await trio.to_thread.run_sync(body, limiter=limiter, abandon_on_cancel=True)
         finally:
             body.drop()
 

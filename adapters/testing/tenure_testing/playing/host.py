@@ -15,10 +15,11 @@ from tenure.handlers import failure_of
 from tenure.process import Outcome
 from tenure.values import changed
 from tenure_driver.convert import CattrsConverter
+from tenure_driver.gone import reply_of
 from tenure_driver.jobs import Job
 from tenure_driver.options import WorkerOptions
 from tenure_driver.rebuilding import AwaitStart, Rebuild
-from tenure_driver.runner import Runner, Spawned, reply_of
+from tenure_driver.runner import Runner, Spawned
 from tenure_driver.seams import Seams
 from tenure_testing.playing.clocks import LocalClock
 from tenure_testing.playing.shell import PlayedShell
