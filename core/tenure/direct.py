@@ -60,8 +60,8 @@ def _text(instance: object, attribute: Any, value: object) -> None:
 
 @frozen
 class ExecutionContext:
-    """What a run knows of its surroundings (B12). `wake`: the session that is told when the process ends; empty, it is
-    the owner scope. The handler sees it as `ctx.owner_scope`."""
+    """What a run knows of its surroundings (B12). `wake`: the session that the caller counts on being told when the
+    process ends. The store tells the owner scope, whoever ran the process, so no other can be asked for."""
 
     wake: str = field(default="", validator=_text)
 
@@ -131,7 +131,8 @@ async def run_process(
     lifespan is the caller's; without one the configured plugins are opened, started and shut down around the run.
     `limit` in bytes of one JSON text; `for_plain` is what a plain handler gets of its context, in its thread.
 
-    Raises, in this order: InvalidValue for arguments that do not fit; EffectHostFailed (B3); BlankProcessId,
+    Raises, in this order: InvalidValue for arguments that do not fit, `execution` among them where it wakes another
+    session than the process's owner; EffectHostFailed (B3); BlankProcessId,
     ProfileMismatch, TierMismatch, OwnerScopeMissing (B5, B6); LeaseRequired; PluginFailed, UnknownKind; what
     `tenure.session.open_session` raises, and ServicesFailed (B7); LeaseLost, where the handler has no outcome since
     its lease was lost, or from what the store raised. All else that the handler does is an outcome (B8).
@@ -147,6 +148,12 @@ async def run_process(
         ("lease", lease, HeldLease, True),
         ("plugins", plugins, PluginStack, True),
     )
+    owner = registration.provenance.owner_scope
+    if execution.wake not in ("", owner):
+        raise InvalidValue(
+            f"the end of process {registration.id!r} is told to its owner {owner!r}, and cannot be told to "
+            f"{execution.wake!r}; register the process with that owner"
+        )
     scope = effects
     if scope is None:
         scope = await ask(CallPlain(scope_of, (config.runtime.effects, registration.id)))
@@ -166,10 +173,10 @@ async def run_process(
         config, registration, scope, lease, cancellation or Cancellation(), ask, convert, limit, for_plain
     )
     if plugins is not None:
-        return await run.within(plugins, execution)
+        return await run.within(plugins)
     opened = config.plugins.open()
     async with opened.lifespan():
-        return await run.within(opened, execution)
+        return await run.within(opened)
 
 
 def _check(registration: object, lease: HeldLease | None, *fits: tuple[str, object, type[Any], bool]) -> None:
@@ -201,7 +208,7 @@ class _Direct:
     lost: list[Exception | None] = field(factory=list[Exception | None])
     """How the lease was lost: what the store raised, or None where it answered."""
 
-    async def within(self, plugins: PluginStack, execution: ExecutionContext) -> Outcome:
+    async def within(self, plugins: PluginStack) -> Outcome:
         """Rebuild the session's runtime (B7) and run the handler in it (B8)."""
         kind = plugins.kind(self.registration.kind)
         held = self.lease or _unleased(self.registration)
@@ -211,8 +218,7 @@ class _Direct:
         if self.cancellation.reason is not None:  # neither a session nor a start (CONTRACT §4)
             return Cancelled(self.cancellation.reason)
         runtime = await self._rebuilt(held)
-        seen = _woken(held.grant, execution.wake)
-        ctx = Context(self.ask, seen, held.epoch, self.convert, self.limit, runtime, shapes=kind.shapes)
+        ctx = Context(self.ask, held.grant, held.epoch, self.convert, self.limit, runtime, shapes=kind.shapes)
         self.cancellation.watch(ctx.told_to_stop)
         run = Run(kind, held.grant, self.convert, self.limit)
         ends: list[Outcome | None] = []
@@ -305,13 +311,3 @@ def _unleased(registration: Registration) -> HeldLease:
     """What stands for the lease of a run that has none: no store ever grants the token 0."""
     record = Record(registration, 0, 0, StoreTime(0), StoreTime(0), claims=1)
     return HeldLease(Grant(Fence(registration.id, ClaimId("", 0), 0), record), 0)
-
-
-def _woken(grant: Grant, wake: str) -> Grant:
-    """The grant as the handler sees it: whoever is woken when the process ends stands for its owner (B12)."""
-    if not wake:
-        return grant
-    registration = grant.record.registration
-    provenance = changed(registration.provenance, owner_scope=wake)
-    record = changed(grant.record, registration=changed(registration, provenance=provenance))
-    return changed(grant, record=record)

@@ -310,9 +310,8 @@ def test_a_handler_that_exits_has_failed(plain: bool) -> None:
 # --- B12: the execution context -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("wake", "seen"), [("", "the session"), ("somebody else", "somebody else")])
-def test_b12_the_handler_sees_whom_its_end_wakes(wake: str, seen: str) -> None:
-    """The session is the owner's all the same."""
+@pytest.mark.parametrize("wake", ["", "the session"])
+def test_b12_the_handler_sees_whom_its_end_wakes(wake: str) -> None:
 
     async def handler(ctx: Any) -> list[Any]:
         return [ctx.id, ctx.attempt, ctx.owner_scope, (await ctx.session()).id]
@@ -320,5 +319,17 @@ def test_b12_the_handler_sees_whom_its_end_wakes(wake: str, seen: str) -> None:
     world = DirectWorld.new()
     for lease in (None, world.claimed()):
         outcome = world.run(handler, execution=ExecutionContext(wake), lease=lease)
-        assert outcome == Success(canonical(["p", 1, seen, "the session"]))
+        assert outcome == Success(canonical(["p", 1, "the session", "the session"]))
     assert ExecutionContext() == ExecutionContext("")
+
+
+def test_b12_nobody_but_the_owner_can_be_woken() -> None:
+    """The store tells the owner, from the row; what nobody would be told is not promised."""
+    world = DirectWorld.new()
+    with pytest.raises(InvalidValue) as raised:
+        world.run(never, execution=ExecutionContext("somebody else"))
+    assert str(raised.value) == (
+        "the end of process 'p' is told to its owner 'the session', and cannot be told to 'somebody else'; "
+        "register the process with that owner"
+    )
+    assert world.asked == []
