@@ -38,6 +38,7 @@ from tenure_driver import (
     reply_of,
     working,
 )
+from tenure_driver.bodies import handler_of
 
 __all__ = ["Worker", "connect", "run", "run_process", "worker"]
 
