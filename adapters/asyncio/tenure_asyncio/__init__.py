@@ -16,6 +16,7 @@ from tenure.asks import Ask, CallPlain
 from tenure.handlers import failure_of
 from tenure.process import Outcome
 from tenure_driver import (
+    ASIDE,
     AwaitStart,
     DirectOptions,
     Options,
@@ -34,9 +35,6 @@ from tenure_driver import (
 __all__ = ["Worker", "connect", "run", "run_process", "worker"]
 
 T = TypeVar("T")
-
-ASIDE = 8
-"""Threads for what no handler asks for: openings of sessions, and clients. A handler's are its own."""
 
 
 class _Loop:

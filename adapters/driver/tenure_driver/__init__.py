@@ -8,12 +8,13 @@ from tenure_driver.gone import reply_of
 from tenure_driver.jobs import Job
 from tenure_driver.options import Options, Tap, WorkerOptions
 from tenure_driver.rebuilding import AwaitStart
-from tenure_driver.runner import Loop, Runner, Spawned, Store, What
+from tenure_driver.runner import ASIDE, Loop, Runner, Spawned, Store, What
 from tenure_driver.seams import Seams, Shell
 from tenure_driver.stores import open_store
 from tenure_driver.worker import AsyncLoop, Worker, connected, working
 
 __all__ = [
+    "ASIDE",
     "AsyncLoop",
     "AwaitStart",
     "BlockingClient",

@@ -2,50 +2,43 @@
 
 What an annotation says is checked, and nothing is guessed: `n: int` takes a JSON integer, not "3", 3.0 or true; a
 `float` takes an integer too. So it is with JSON's own types; with lists, objects, tuples, sets, unions, literals,
-enums, dates and TypedDicts of what is known; and with fields of such types. A pydantic model goes by its own rules.
+enums, dates, durations (in seconds), UUIDs, decimals,
+paths and TypedDicts of what is known; and with fields of such types. A pydantic model goes by its own rules.
 An annotation that is none of these (`Any`, a protocol, a class of one's own) is no check: the value passes as it is.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
-from datetime import date, datetime
+from collections.abc import Callable, Iterable
+from datetime import timedelta
 from enum import Enum
-from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, NewType, TypeVar, Union, cast, get_args, get_origin, is_typeddict
+from types import NoneType
+from typing import Any, Literal, cast, get_args, get_origin, is_typeddict
 
-from attrs import has
 from cattrs import ClassValidationError, ForbiddenExtraKeysError, IterableValidationError, transform_error
 from cattrs.errors import AttributeValidationNote, IterableValidationNote
 from cattrs.gen import make_dict_structure_fn
 from cattrs.preconf.json import make_converter
 
-from tenure.canonical import MAX_DEPTH
-from tenure.errors import NotJson
-
-_SCALARS: dict[Any, str] = {
-    str: "a string",
-    int: "an integer",
-    float: "a number",
-    bool: "true or false",
-    NoneType: "null",
-    list: "a list",
-    dict: "an object",
-}
-"""JSON's types by the words that people know them by; all but the last two have no parts."""
-_LISTS: dict[Any, Callable[[list[Any]], Any]] = {
-    list: list,
-    Sequence: list,
-    tuple: tuple,
-    set: set,
-    Set: set,
-    frozenset: frozenset,
-}
-"""What a JSON list may stand for, and how it is made."""
-_OBJECTS = (dict, Mapping)
-_TEXTS = (datetime, date, bytes)
-"""What a JSON string may stand for: ISO 8601, base 85."""
+from tenure_driver.annotations import (
+    LISTS,
+    SCALARS,
+    TEXTS,
+    bare,
+    has_fields,
+    is_class,
+    is_enum,
+    is_list,
+    is_model,
+    is_null,
+    is_object,
+    is_open,
+    is_union,
+    keys_of,
+    known,
+)
+from tenure_driver.writing import Writing
 
 
 class _Misfit(ValueError):
@@ -66,25 +59,24 @@ class CattrsConverter:
         self._cattrs = make_converter(forbid_extra_keys=True)
         self._checked: dict[Any, bool] = {}
         structured: list[tuple[Callable[[Any], bool], Callable[[Any, Any], Any]]] = [
-            (_is_open, _as_it_is),
-            (_is_null, _scalar),
-            (_is_list, self._list),
-            (_is_object, self._object),
-            (_is_union, self._union),
-            (_is_model, _validated),
+            (is_open, _as_it_is),
+            (is_null, _scalar),
+            (is_list, self._list),
+            (is_object, self._object),
+            (is_union, self._union),
+            (is_model, _validated),
+            (is_typeddict, self._typed_dict),
+            (_is_literal, _literal),
         ]
         for scalar in (str, int, float, bool):
             self._cattrs.register_structure_hook(scalar, _scalar)
+        for text in TEXTS:
+            self._cattrs.register_structure_hook(text, _text)
+        self._cattrs.register_structure_hook(timedelta, _duration)
         for is_one, structure in structured:
             self._cattrs.register_structure_hook_func(is_one, structure)
-        self._cattrs.register_structure_hook_factory(_is_class, self._class)
-        self._cattrs.register_unstructure_hook_func(_is_model, _dumped)
-        self._cattrs.register_unstructure_hook_func(_is_enum, lambda one: one.value)
-        # Of a field that is declared as a tuple; any other is refused by name, since it would come back as a list.
-        self._cattrs.register_unstructure_hook_func(
-            _is_tuple, lambda items: [self.unstructure(item) for item in items]
-        )
-        self._cattrs.register_unstructure_hook_func(_is_open, self.unstructure)
+        self._cattrs.register_structure_hook_factory(is_class, self._class)
+        self._writing = Writing(self.structure, self._cattrs.unstructure)
 
     def structure(self, value: Any, to: Any) -> Any:
         """The JSON value as the type `to`: `Job`, `list[Job]`, `Job | None`, `int`.
@@ -97,10 +89,12 @@ class CattrsConverter:
         except Exception as mismatch:
             raise ValueError(f"the value does not fit {_name(to)}: {_said(mismatch)}") from None
 
-    def unstructure(self, value: Any) -> Any:
-        """The value as JSON types: what is of an attrs, dataclass or pydantic type in it, at any level, becomes an
-        object. Raises NotJson where a model cannot be written."""
-        return self._plain(value, 0)
+    def unstructure(self, value: Any, declared: Any = Any) -> Any:
+        """The value as JSON types, so that it comes back the same as the type `declared`: a tuple or an enum is written
+        where that says one, and what is of an attrs, dataclass or pydantic type, at any level, becomes an object.
+
+        Raises NotJson, with the field's path, where it would come back as something else."""
+        return self._writing.written(value, declared if self._checks(declared) else Any)
 
     def _checks(self, to: Any) -> bool:
         """Whether the annotation says something: it, or what is in it, is of a known type, and all of it is known;
@@ -108,18 +102,8 @@ class CattrsConverter:
         try:
             return self._checked[to]
         except KeyError:
-            checks = self._checked[to] = not _is_open(to) and (_known(to) or _typed(to))
+            checks = self._checked[to] = not is_open(to) and (known(to) or has_fields(to))
             return checks
-
-    def _plain(self, value: Any, depth: int) -> Any:
-        if depth > MAX_DEPTH:  # refused for its depth, by whoever makes it JSON
-            return value
-        kind = cast("type[object]", type(value))
-        if kind is list:
-            return [self._plain(item, depth + 1) for item in value]
-        if kind is dict:
-            return {key: self._plain(item, depth + 1) for key, item in value.items()}
-        return self._cattrs.unstructure(value) if _is_class(kind) or _is_model(kind) else value
 
     # --- hooks: how a value becomes what has parts -----------------------------------------------------------------
 
@@ -131,7 +115,7 @@ class CattrsConverter:
         return lambda value, _: fields(_of(dict, value), to)
 
     def _list(self, value: Any, to: Any) -> Any:
-        make, parts = _LISTS[get_origin(to) or to], get_args(to)
+        make, parts = LISTS[get_origin(to) or to], get_args(to)
         items = cast("list[Any]", _of(list, value))
         if make is tuple and not (len(parts) == 2 and parts[1] is ...) and get_origin(to):
             if len(items) != len(parts):
@@ -146,7 +130,7 @@ class CattrsConverter:
     def _object(self, value: Any, to: Any) -> Any:
         key_type, item_type = get_args(to) or (Any, Any)
         items = cast("dict[Any, Any]", _of(dict, value))
-        keys = self._each(to, ((key, key, key_type) for key in items))
+        keys = self._each(to, ((key, _key(key, key_type), key_type) for key in items))
         values = self._each(to, ((key, item, item_type) for key, item in items.items()))
         return dict(zip(keys, values, strict=True))
 
@@ -164,8 +148,29 @@ class CattrsConverter:
             raise _OF_PARTS(f"parts of {_name(to)}", misfits, to)
         return fitting
 
+    def _typed_dict(self, value: Any, to: Any) -> Any:
+        items = cast("dict[str, Any]", _of(dict, value))
+        types, required = keys_of(to)
+        made: dict[str, Any] = {}
+        misfits: list[Any] = []
+        for key, part in types.items():
+            try:
+                if key in items:
+                    made[key] = self._cattrs.structure(items[key], part)
+                elif key in required:
+                    raise KeyError(key)
+            except Exception as misfit:
+                misfit.add_note(_FIELD(f"at {key}", key, part))
+                misfits.append(misfit)
+        if unknown := set(items) - set(types):
+            misfits.append(ForbiddenExtraKeysError("", to, unknown))
+        if misfits:
+            raise _OF_FIELDS(f"fields of {_name(to)}", misfits, to)
+        return made
+
     def _union(self, value: Any, to: Any) -> Any:
-        """The value as the first member that it fits; JSON's own types come first."""
+        """The value as the member that it fits; JSON's own types come first. Of several, the one that would be written
+        as this value."""
         members = get_args(to)
         kind = _type_of(value)
         if kind in members:
@@ -173,73 +178,22 @@ class CattrsConverter:
         others = [member for member in members if member is not NoneType]
         if len(others) == 1:
             return self._cattrs.structure(value, others[0])
+        fits: list[tuple[Any, Any]] = []
         misfits: list[str] = []
         for member in others:
             try:
-                return self._cattrs.structure(value, member)
+                fits.append((member, self._cattrs.structure(value, member)))
             except Exception as misfit:
                 misfits.append(f"{_name(member)} ({_said(misfit)})")
-        raise _Misfit(f"fits none of {', '.join(misfits)}")
-
-
-# --- which annotations are known ----------------------------------------------------------------------------------
-
-
-def _is_open(to: Any) -> bool:
-    return to is Any or to is object or isinstance(to, TypeVar)
-
-
-def _is_null(to: Any) -> bool:
-    return to is None or to is NoneType
-
-
-def _is_list(to: Any) -> bool:
-    return (get_origin(to) or to) in _LISTS
-
-
-def _is_tuple(to: Any) -> bool:
-    origin: object = get_origin(to)
-    return origin is tuple
-
-
-def _is_object(to: Any) -> bool:
-    return (get_origin(to) or to) in _OBJECTS
-
-
-def _is_union(to: Any) -> bool:
-    return get_origin(to) in (Union, UnionType)
-
-
-def _is_enum(to: Any) -> bool:
-    return isinstance(to, type) and issubclass(to, Enum)
-
-
-def _is_class(to: Any) -> bool:
-    """An attrs or dataclass type; also a generic one with its arguments."""
-    kind = get_origin(to) or to
-    return isinstance(kind, type) and (has(kind) or hasattr(kind, "__dataclass_fields__"))
-
-
-def _is_model(to: Any) -> bool:
-    """A pydantic model, known by what it can do: nothing of pydantic is imported."""
-    return isinstance(to, type) and hasattr(to, "model_validate_json") and hasattr(to, "model_dump")
-
-
-def _typed(to: Any) -> bool:
-    """Whether a class of fields is what is meant, or part of it."""
-    return _is_class(to) or _is_model(to) or any(_typed(part) for part in get_args(to))
-
-
-def _known(to: Any) -> bool:
-    """Whether there is a rule for it and for all its parts."""
-    if _is_union(to) or _is_list(to) or _is_object(to) or _is_class(to):
-        return all(part is ... or _known(part) for part in get_args(to))
-    if get_origin(to) is Annotated:
-        return _known(get_args(to)[0])
-    if isinstance(to, NewType):
-        return _known(to.__supertype__)
-    plain = _is_open(to) or _is_null(to) or to in _SCALARS or _is_enum(to) or _is_model(to) or to in _TEXTS
-    return plain or is_typeddict(to) or get_origin(to) is Literal
+        if not fits:
+            raise _Misfit(f"fits none of {', '.join(misfits)}")
+        if len(fits) > 1:
+            exact = [(member, made) for member, made in fits if self._writing.written(made, member) == value]
+            fits = exact or fits
+        if len(fits) > 1:
+            alike = " and ".join(_name(member) for member, _ in fits)
+            raise _Misfit(f'fits {alike} alike; tell them apart by a field, such as kind: Literal["a"]')
+        return fits[0][1]
 
 
 # --- hooks: single values, and pydantic's models ------------------------------------------------------------------
@@ -252,7 +206,7 @@ def _type_of(value: object) -> Any:
 def _of(kind: type | None, value: Any) -> Any:
     kind = kind or NoneType
     if type(value) is not kind:
-        raise _Misfit(f"expected {_SCALARS[kind]}, not {_SCALARS.get(type(value), type(value).__name__)}")
+        raise _Misfit(f"expected {SCALARS[kind]}, not {SCALARS.get(type(value), type(value).__name__)}")
     return value
 
 
@@ -264,9 +218,9 @@ def _scalar(value: Any, to: Any) -> Any:
     """Also as an enum or another class below a type of JSON's, which it is then made of."""
     if to is float and type(value) is int:
         return float(value)
-    if _is_null(to) or to in _SCALARS:
+    if is_null(to) or to in SCALARS:
         return _of(to, value)
-    return to(_of(next(kind for kind in _SCALARS if issubclass(to, kind)), value))
+    return to(_of(next(kind for kind in SCALARS if issubclass(to, kind)), value))
 
 
 def _validated(value: Any, model: Any) -> Any:
@@ -288,22 +242,51 @@ def _misfit_of(error: dict[str, Any]) -> _Misfit:
     return misfit
 
 
-def _dumped(model: Any) -> Any:
-    """As what the same model reads again: by its aliases, without what it computes."""
+def _is_literal(to: Any) -> bool:
+    return get_origin(to) is Literal
+
+
+def _literal(value: Any, to: Any) -> Any:
+    """One of those, of the very type: 1 is neither true nor 1.0."""
+    for one in get_args(to):
+        plain = one.value if isinstance(one, Enum) else one
+        if type(plain) is type(value) and plain == value:
+            return one
+    raise _Misfit(f"expected one of {', '.join(map(repr, get_args(to)))}, not {value!r}")
+
+
+def _text(value: Any, to: Any) -> Any:
+    """What would be written as another text is refused: base 85 has some of those."""
+    write, read = TEXTS[to]
+    text = cast(str, _of(str, value))
     try:
-        return model.model_dump(mode="json", by_alias=True, round_trip=True)
-    except Exception as failed:
-        raise NotJson(f"a {_name(type(model))}", _culprit(model), str(failed)) from failed
+        made = read(text)
+    except (ArithmeticError, ValueError) as bad:
+        raise _Misfit(f"{text!r} is no {_name(to)}: {bad}") from None
+    if to is bytes and write(made) != text:
+        raise _Misfit(f"{text!r} is no bytes in base 85")
+    return made
 
 
-def _culprit(model: Any) -> str:
-    """The path of the first field that cannot be written; `$` where it is none of them alone."""
-    for field in _type_of(model).model_fields:
-        try:
-            model.model_dump(mode="json", include={field})
-        except Exception:
-            return f"$.{field}"
-    return "$"
+def _duration(value: Any, to: Any) -> timedelta:
+    try:
+        return timedelta(seconds=_scalar(value, float))
+    except OverflowError as bad:
+        raise _Misfit(f"{value!r} seconds are no timedelta: {bad}") from None
+
+
+def _key(text: Any, to: Any) -> Any:
+    """The key of an object, as its type takes it: those of JSON are texts, also where they are numbers."""
+    to = bare(to)
+    numbers = is_enum(to) and any(type(one.value) is int for one in to)
+    if (
+        (to is int or numbers)
+        and type(text) is str
+        and text.removeprefix("-").isdecimal()
+        and str(int(text)) == text
+    ):
+        return int(text)
+    return text
 
 
 # --- words --------------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ store is away, and not once the local deadline of the caller's lease has passed 
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from abc import abstractmethod
@@ -37,6 +38,9 @@ from tenure_driver.driving import driven
 
 T = TypeVar("T")
 
+log = logging.getLogger("tenure")
+NOT_LEFT = "process %r: its services could not be left in order: %r"
+"""Logged as a warning, with the process and what they raised."""
 FIRST_PAUSE, LAST_PAUSE = 0.025, 0.8
 """Seconds between two tries of a request that the store could not answer, doubled from the one to the other."""
 DEFAULT_TIMINGS = LeaseTimings()
@@ -188,7 +192,8 @@ async def directly(
     limits: Limits = DEFAULT_LIMITS,
 ) -> Outcome:
     """`tenure.direct.run_process` on any loop: `in_thread` calls a plain function in a thread, as
-    `asyncio.to_thread` and `trio.to_thread.run_sync` do. Raises as that does."""
+    `asyncio.to_thread` and `trio.to_thread.run_sync` do. Raises as that does; what services raise when they are left
+    is logged."""
     told = Cancellation() if cancellation is None else cancellation
     calls = DirectCalls(config, registration, lease, told, timings, in_thread)
     try:
@@ -204,6 +209,7 @@ async def directly(
             plugins=plugins,
             limit=limits.payload,
             for_plain=BlockingContext,
+            not_left=partial(log.warning, NOT_LEFT, registration.id),
         )
     finally:
         calls.end()

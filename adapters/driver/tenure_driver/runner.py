@@ -50,6 +50,8 @@ from tenure_driver.rebuilding import AwaitStart, Rebuild, Surroundings
 from tenure_driver.seams import REAL, Seams
 
 T = TypeVar("T")
+ASIDE = 8
+"""Threads of a loop for what no handler asks for: openings of sessions, and clients. A handler's are its own."""
 Spawned: TypeAlias = Job | Rebuild
 What: TypeAlias = AnyPlugin | WorkerConfig
 """What a worker is made of: an App or Plugin, which needs a store beside it, or a configuration."""

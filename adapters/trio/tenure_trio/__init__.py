@@ -22,6 +22,7 @@ from tenure.asks import Ask, CallPlain
 from tenure.handlers import failure_of
 from tenure.process import Outcome
 from tenure_driver import (
+    ASIDE,
     AwaitStart,
     DirectOptions,
     Options,
@@ -40,9 +41,6 @@ from tenure_driver import (
 __all__ = ["Worker", "connect", "run", "run_process", "worker"]
 
 T = TypeVar("T")
-
-ASIDE = 8
-"""Threads for what no handler asks for: openings of sessions, and clients. A handler's are its own."""
 
 
 class _Loop:
@@ -197,4 +195,5 @@ async def run_process(
 
     `tenure_driver.DirectOptions` has the options; raises as `tenure.run_process` does.
     """
-    return await directly(config, registration, trio.to_thread.run_sync, **options)
+    in_thread = partial(trio.to_thread.run_sync, abandon_on_cancel=True)  # a plain handler is told to stop
+    return await directly(config, registration, in_thread, **options)
