@@ -110,6 +110,10 @@ def as_it_is(ctx: Context) -> object:
     return ctx
 
 
+def passed_over(raised: Exception) -> None:
+    """What becomes of what services raise when they are left, where the caller does not want to know."""
+
+
 async def run_process(
     config: WorkerConfig,
     registration: Registration,
@@ -123,6 +127,7 @@ async def run_process(
     plugins: PluginStack | None = None,
     limit: int = DEFAULT_LIMITS.payload,
     for_plain: Callable[[Context], object] = as_it_is,
+    not_left: Callable[[Exception], object] = passed_over,
 ) -> Outcome:
     """Run the process here and return its outcome, which the caller writes, under its lease.
 
@@ -130,6 +135,7 @@ async def run_process(
     so the configured effect host must be inline and the handler may emit nothing. `plugins`: an opened stack, whose
     lifespan is the caller's; without one the configured plugins are opened, started and shut down around the run.
     `limit` in bytes of one JSON text; `for_plain` is what a plain handler gets of its context, in its thread.
+    However the handler ended, that stands: what its plugins' services raise when they are left is given to `not_left`.
 
     Raises, in this order: InvalidValue for arguments that do not fit, `execution` among them where it wakes another
     session than the process's owner; EffectHostFailed (B3); BlankProcessId,
@@ -170,7 +176,16 @@ async def run_process(
     if lease is None and config.runtime.effects.tier is DurabilityTier.DURABLE:
         raise LeaseRequired(registration.id, "its effects cannot be kept by an effect host that is durable")
     run = _Direct(
-        config, registration, scope, lease, cancellation or Cancellation(), ask, convert, limit, for_plain
+        config,
+        registration,
+        scope,
+        lease,
+        cancellation or Cancellation(),
+        ask,
+        convert,
+        limit,
+        for_plain,
+        not_left,
     )
     if plugins is not None:
         return await run.within(plugins)
@@ -205,6 +220,7 @@ class _Direct:
     convert: Converter
     limit: int
     for_plain: Callable[[Context], object]
+    not_left: Callable[[Exception], object]
     lost: list[Exception | None] = field(factory=list[Exception | None])
     """How the lease was lost: what the store raised, or None where it answered."""
 
@@ -224,14 +240,16 @@ class _Direct:
         ends: list[Outcome | None] = []
         try:
             async with plugins.services(runtime, self.registration.id, self._owner):
-                ends.append(await self._handled(run, ctx))
-        except BaseException as raised:
-            if not ends or not isinstance(raised, Exception):
-                ctx.told_to_stop(
-                    StopReason.CANCEL
-                )  # a plain handler may go on in its thread: nobody can stop it
+                try:
+                    ends.append(await self._handled(run, ctx))
+                except BaseException:
+                    # Before its services are left: a plain handler may go on in its thread, and nobody can stop it.
+                    ctx.told_to_stop(StopReason.CANCEL)
+                    raise
+        except Exception as raised:
+            if not ends:
                 raise
-            ends.append(failure_of(raised))  # of services that could not be shut down
+            self.not_left(raised)
         return ends[-1] or self._stopped()
 
     async def _rebuilt(self, held: HeldLease) -> Runtime:

@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from threading import Event
 from typing import Any
 
 import pytest
+from attrs import evolve
 
-from tenure import App, Context, HeldLease, ProcessFailed, RuntimeHost, Success, WorkerConfig
+from tenure import (
+    App,
+    Context,
+    HandlerStopped,
+    HeldLease,
+    Plugin,
+    ProcessFailed,
+    RuntimeHost,
+    Success,
+    WorkerConfig,
+)
 from tenure.canonical import canonical
 from tenure.process import ClaimId, Provenance, Registration, Work
 from tenure.replies import Claimed, Succeeded
 from tenure.requests import Claim, Complete, Register
-from tenure_driver import in_memory_host
+from tenure_driver import BlockingContext, in_memory_host
 from tenure_driver.deployments import config_of
 from tests.adapters import stores
 from tests.adapters.loops import BOUND, Host
@@ -50,6 +64,64 @@ def test_a_process_is_run_under_the_callers_lease_and_completed_by_it(host: Host
             assert [entry.value for entry in await client.session("chat-1")] == [10]
 
     host.run(main)
+
+
+def test_a_plain_handler_is_told_to_stop_as_soon_as_its_caller_is_cancelled(host: Host) -> None:
+    """It goes on in its thread, where nobody can stop it but itself."""
+    ends: list[str] = []
+    app, running = App(), Event()
+
+    @app.process("job")
+    def job(ctx: BlockingContext) -> None:
+        running.set()
+        try:
+            while not given_up.is_set():
+                ctx.checkpoint()
+        except HandlerStopped as stop:
+            ends.append(stop.reason)
+        else:
+            ends.append("nobody told it")
+
+    given_up = Event()
+    config = config_of(stores.memory(), app)
+
+    async def main() -> None:
+        run = host.spawn(lambda: host.adapter.run_process(config, evolve(JOB, input=Work("job"))))
+        await host.until(running.is_set)
+        run.cancel()
+        try:
+            await host.until(lambda: ends)
+            await host.until(lambda: run.done)
+        finally:
+            given_up.set()
+
+    host.run(main)
+    assert ends == ["cancel"]
+
+
+def test_what_services_raise_when_they_are_left_is_logged(
+    host: Host, caplog: pytest.LogCaptureFixture
+) -> None:
+    """And the handler's outcome stands."""
+
+    @asynccontextmanager
+    async def services(runtime: Any) -> AsyncGenerator[None]:
+        yield
+        raise OSError("not flushed")
+
+    config = config_of(stores.memory(), handlers(), Plugin("service", {}, services=services))
+
+    async def main() -> None:
+        _, answer = config.registry.execute([Register(JOB), Claim(ClaimId("me", 1), "p", 30_000)])
+        assert isinstance(answer, Succeeded)
+        assert isinstance(answer.reply, Claimed)
+        lease = HeldLease(answer.reply.grants[0], answer.reply.epoch)
+        assert await host.adapter.run_process(config, JOB, lease=lease) == Success(canonical(10))
+
+    host.run(main)
+    (said,) = [one for one in caplog.records if one.name == "tenure"]
+    assert said.levelname == "WARNING"
+    assert said.getMessage() == "process 'p': its services could not be left in order: OSError('not flushed')"
 
 
 def test_without_a_lease_nothing_is_journalled(host: Host) -> None:

@@ -261,13 +261,6 @@ def test_a_plain_handler_gets_what_the_caller_makes_of_the_context() -> None:
     assert world.run(its_id) == Success(canonical("p")), "or the context itself"
 
 
-def test_services_that_cannot_be_shut_down_are_a_failure_of_the_process() -> None:
-    world, log = DirectWorld.new(), list[str]()
-    broken = plugin(Block(log, "life"), Block(log, "services", closing=TooBusy("not flushed")), done)
-    assert world.run(config=world.config(lambda: broken)) == Failure("TooBusy", "busy", "not flushed")
-    assert log == ["+life", "+services", "-services NoneType", "-life NoneType"]
-
-
 def test_a_plugin_that_cannot_be_shut_down_is_the_callers() -> None:
     """Its handler's work is done, but nobody knows what the plugin still held: the caller decides."""
     world, log = DirectWorld.new(), list[str]()

@@ -1,4 +1,4 @@
-"""How a direct run is cancelled, before it starts and while it goes on."""
+"""How a direct run is cancelled, before it starts and while it goes on; and what becomes of what its services raise."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from attrs import evolve
 
 from tenure.direct import Cancellation, HeldLease
 from tenure.errors import HandlerStopped, LeaseLost, OwnerScopeMissing
-from tenure.process import Cancelled, Provenance
+from tenure.plugins import Plugin
+from tenure.process import Cancelled, Failure, Provenance
+from tenure.replies import Fenced
 from tenure.requests import RequestCancel
 from tenure.sessions import SessionPolicy
-from tests.core.direct_parts import DONE, NOBODYS, Block, Broken, plugin
-from tests.core.direct_world import JOB, DirectWorld, app, never
+from tests.core.direct_parts import DONE, NOBODYS, Block, Broken, TooBusy, plugin
+from tests.core.direct_world import JOB, DirectWorld, app, done, never
 
 
 def test_a_cancellation_is_made_of_nothing() -> None:
@@ -116,3 +118,82 @@ def test_a_handler_that_stops_though_nobody_asked_it_to_has_failed(raised: Excep
         raise raised
 
     assert DirectWorld.new().run(handler) == NOBODYS
+
+
+# --- leaving ------------------------------------------------------------------------------------------------------
+
+
+def not_flushed(handler: Any, log: list[str], error: BaseException) -> Plugin:
+    """A plugin whose services raise that when they are left."""
+    return plugin(Block(log, "life"), Block(log, "services", closing=error), handler)
+
+
+def test_services_that_cannot_be_shut_down_leave_the_handlers_outcome_alone() -> None:
+    """CONTRACT §7. The caller hears of it, if it wants to."""
+
+    def failing(ctx: Any) -> None:
+        raise TooBusy("later")
+
+    ends = {done: DONE, failing: Failure("TooBusy", "busy", "later")}
+    for handler, outcome in ends.items():
+        world, log, error, heard = DirectWorld.new(), list[str](), OSError("not flushed"), list[Exception]()
+        config = world.config(lambda: not_flushed(handler, log, error))  # noqa: B023 -- called at once
+        assert world.run(config=config) == outcome
+        assert world.run(config=config, not_left=heard.append) == outcome
+        assert heard == [error]
+        assert log == ["+life", "+services", "-services NoneType", "-life NoneType"] * 2
+
+
+def test_a_lease_that_was_lost_stays_lost_whatever_services_raise_then() -> None:
+    """The caller has nothing that it could write."""
+    world, heard, error = DirectWorld.new(), list[Exception](), OSError("not flushed")
+
+    async def loses(ctx: Any) -> None:
+        world.trouble.append(Fenced())
+        await ctx.emit("progress")
+
+    with pytest.raises(LeaseLost):
+        world.run(
+            config=world.config(lambda: not_flushed(loses, [], error)),
+            lease=world.claimed(),
+            not_left=heard.append,
+        )
+    assert heard == [error]
+
+
+def test_a_handler_that_stopped_for_a_cancellation_was_cancelled_whatever_services_raise_then() -> None:
+    cancellation = Cancellation()
+
+    def stops(ctx: Any) -> None:
+        cancellation.cancel("enough")
+        ctx.checkpoint()
+
+    world = DirectWorld.new()
+    config = world.config(lambda: not_flushed(stops, [], OSError("not flushed")))
+    assert world.run(config=config, cancellation=cancellation) == Cancelled("enough")
+
+
+def test_an_interrupt_while_services_are_left_is_the_callers_own() -> None:
+    world, heard = DirectWorld.new(), list[Exception]()
+    config = world.config(lambda: not_flushed(done, [], KeyboardInterrupt()))
+    with pytest.raises(KeyboardInterrupt):
+        world.run(config=config, not_left=heard.append)
+    assert heard == []
+
+
+def test_a_handler_is_told_to_stop_before_its_services_are_left() -> None:
+    """A plain one may go on in its thread, and use them."""
+    world, seen = DirectWorld.new(), list[Any]()
+
+    def interrupted(ctx: Any) -> None:
+        seen.append(ctx)
+        raise KeyboardInterrupt
+
+    class Services(Block):
+        async def __aexit__(self, *error: Any) -> None:
+            seen.append(seen[0].stop_reason)
+
+    whole = plugin(Block([], "life"), Services([], "services"), interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        world.run(config=world.config(lambda: whole))
+    assert seen[1:] == ["cancel"]
