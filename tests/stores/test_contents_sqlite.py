@@ -109,14 +109,16 @@ def test_a_content_that_was_altered_on_disk_is_corrupt_before_a_wrong_byte_comes
 def test_good_bytes_that_are_put_again_take_the_place_of_corrupt_ones(
     store: SqliteContents, path: Path, statement: str
 ) -> None:
-    """Whoever is told that they are stored can read them (S21); the corrupt ones go, and another's stay."""
+    """Whoever is told that they are stored can read them (S21); the corrupt ones go, and another's stay (S22)."""
     content = put(store)
     alter(path, statement)
+    other = put(store, b"others")
     assert put(store) == content
     assert b"".join(store.chunks(content.id)) == DATA
     assert store.stat(content.id) == content
     store.remove_left()
-    assert counts(path) == (1, 3)
+    assert b"".join(store.chunks(other.id)) == b"others"
+    assert counts(path) == (2, 4)
 
 
 def test_what_is_not_corrupt_is_not_replaced(store: SqliteContents, path: Path) -> None:

@@ -198,3 +198,24 @@ def test_what_is_being_removed_takes_no_more(store: SqliteContents, clock: Manua
         slow.write(large(2))
     store.begin()
     assert rows_of(path, "content_chunks") == []
+
+
+def test_bytes_that_replace_corrupt_ones_replace_no_others(store: SqliteContents, path: Path) -> None:
+    """S22: what is removed is what was found corrupt, and nothing else."""
+    mine, others = store.begin(), store.begin()
+    mine.write(large(1))
+    others.write(large(2))
+    kept, corrupt = others.commit("", ""), mine.commit("", "")
+    with sqlite3.connect(path) as link:
+        link.execute(
+            "UPDATE content_chunks SET body = zeroblob(length(body)) "
+            "WHERE n = 0 AND content = (SELECT number FROM contents WHERE id = ?)",
+            (corrupt.id,),
+        )
+    link.close()
+    again = store.begin()
+    again.write(large(1))
+    assert again.commit("", "") == corrupt
+    assert whole(store, corrupt.id) == large(1)
+    store.begin()
+    assert whole(store, kept.id) == large(2)
