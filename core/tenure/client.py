@@ -177,7 +177,10 @@ class Client:
         scope = own_session(process_id) if owner is None else string(owner, f"{this}: the owner")
         source = Provenance(scope, string(profile, f"{this}: the profile"))
         registration = Registration(process_id, Work(name, text), event_types(declared, this), source)
-        await self._submit(Register(registration, round(delay * 1000)), process_id, Registered)
+        answer = await self.submit(Register(registration, round(delay * 1000)))
+        if owner is None and isinstance(answer, Refused) and answer.detail.startswith(f"{len(scope)} char"):
+            answer = Refused(answer.reason, _own_session_too_long(answer.detail))
+        self._reply(answer, process_id, Registered)
         result_type = kind.result_type if isinstance(kind, Kind) else Any
         return Handle(self, process_id, result_type)
 
@@ -343,6 +346,15 @@ def _owner(owner: str) -> str:
     if not string(owner, "the owner of a log").strip():
         raise InvalidValue("the owner of a log is blank; name the session")
     return owner
+
+
+def _own_session_too_long(detail: str) -> str:
+    """Why an id is refused that is short enough for an id."""
+    longer = len(own_session(""))
+    return (
+        f"{detail}. That is the name of its own session, since no owner was named: {own_session('<id>')!r}, "
+        f"{longer} characters longer than the id. Shorten the id, or name an owner"
+    )
 
 
 def _raise(answer: Answer, process_id: str) -> NoReturn:

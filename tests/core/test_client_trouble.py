@@ -171,6 +171,25 @@ def test_an_id_that_no_store_takes_is_refused_with_the_reason(process_id: str, s
         driven(World.new().client().start("job", id=process_id))
 
 
+def test_an_id_whose_own_session_has_too_long_a_name_is_told_so() -> None:
+    """Of 248 characters and more. With an owner such an id is good, and so is a shorter one without."""
+    client = World.new().client()
+    for length in (248, 255):
+        with pytest.raises(RequestRefused) as raised:
+            driven(client.start("job", id="x" * length))
+        assert raised.value.reason == "name_too_long"
+        assert str(raised.value) == (
+            f"process {'x' * length!r} was refused: its id, kind or another name is too long ({length + 8} characters; "
+            "the limit is 255. That is the name of its own session, since no owner was named: 'process:<id>', "
+            "8 characters longer than the id. Shorten the id, or name an owner)"
+        )
+    driven(client.start("job", id="x" * 247))
+    driven(client.start("job", id="x" * 255, owner="s"))
+    for kind, owner in (("k" * 256, None), ("job", "s" * 256)):
+        with pytest.raises(RequestRefused, match=r"\(256 characters; the limit is 255\)$"):
+            driven(client.start(kind, id="p", owner=owner))
+
+
 # --- trouble ------------------------------------------------------------------------------------------------------
 
 

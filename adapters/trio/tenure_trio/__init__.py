@@ -193,8 +193,8 @@ async def run_process(
 ) -> Outcome:
     """Run one process here, without a worker, and return its outcome, which the caller writes under its lease (B3-B8).
 
-    `tenure_driver.DirectOptions` has the options; raises as `tenure.run_process` does. Cancelled, a plain handler is not
-    waited for: it is told to stop, and goes on in its thread until it does.
+    `tenure_driver.DirectOptions` has the options; raises as `tenure.run_process` does. Where the call is cancelled, a
+    plain handler is told to stop, and goes on in its thread until it does.
     """
     in_thread = partial(trio.to_thread.run_sync, abandon_on_cancel=True)
     return await directly(config, registration, in_thread, **options)
