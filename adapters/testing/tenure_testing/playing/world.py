@@ -27,8 +27,8 @@ from tenure.limits import DEFAULT_LIMITS, Limits
 from tenure.replies import Answer
 from tenure.requests import Request
 from tenure_driver.blocking import BlockingClient
-from tenure_driver.options import Options, WorkerOptions
 from tenure_driver.gone import reply_of
+from tenure_driver.options import Options, WorkerOptions
 from tenure_testing.playing.clocks import LocalClock, StoreClock
 from tenure_testing.playing.faults import Faults
 from tenure_testing.playing.host import Host, Life
