@@ -227,9 +227,14 @@ def test_a_refusal_that_has_no_words_of_its_own_is_said_by_its_name() -> None:
         driven(world.client().get("p"))
 
 
-@pytest.mark.parametrize(
-    "call", [lambda c: c.events(""), lambda c: c.events(owner="shop"), lambda c: c.list()]
-)
+OF_NO_PROCESS: list[Call] = [
+    lambda c: c.events(""),
+    lambda c: c.events(owner="shop"),
+    lambda c: c.list(),
+]
+
+
+@pytest.mark.parametrize("call", OF_NO_PROCESS)
 def test_a_refusal_of_what_is_of_no_process_names_none(call: Call) -> None:
     world = World.new()
     world.trouble.append(Refused(Reason.HELD))
