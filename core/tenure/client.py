@@ -173,7 +173,8 @@ class Client:
         declared = emits if emits is not None else kind.emits if isinstance(kind, Kind) else ()
         if not is_duration(delay):
             raise InvalidValue(f"{this}: delay={delay!r} is not a duration in seconds up to a year")
-        text = canonical(self._convert.unstructure(payload), f"the payload of {this}", self.limit)
+        shape = kind.payload_type if isinstance(kind, Kind) else Any
+        text = canonical(self._convert.unstructure(payload, shape), f"the payload of {this}", self.limit)
         scope = own_session(process_id) if owner is None else string(owner, f"{this}: the owner")
         source = Provenance(scope, string(profile, f"{this}: the profile"))
         registration = Registration(process_id, Work(name, text), event_types(declared, this), source)

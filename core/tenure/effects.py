@@ -283,7 +283,9 @@ class Effects:
             return self._failure(raised), raised
         what = f"the result of effect {key!r} of process {self._process_id!r}"
         try:
-            value = self._convert.unstructure(value)
+            value = self._convert.unstructure(value, to)
+        except NotJson as bad:
+            raise NotJson(what, bad.path, bad.reason) from bad
         except Exception as bad:
             raise NotJson(what, "$", f"it could not be converted: {failure_of(bad).message}") from bad
         most = self._limit if self._attachments is None else max(self._limit, RESULT_LIMIT)

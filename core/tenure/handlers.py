@@ -80,7 +80,7 @@ class Run:
     def _outcome(self, value: Any) -> Outcome:
         what = f"what the handler of kind {self.kind.name!r} returned"
         try:
-            plain = self.convert.unstructure(value)
+            plain = self.convert.unstructure(value, self.kind.result_type)
             result = canonical(plain, what, self.limit)
         except TooLarge as large:
             return Failure("TooLarge", "result_too_large", _words(large))

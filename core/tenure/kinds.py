@@ -28,8 +28,10 @@ class Converter(Protocol):
     def structure(self, value: Any, to: Any) -> Any:
         """The JSON value as the type `to`. Raises ValueError naming the field that does not fit."""
 
-    def unstructure(self, value: Any) -> Any:
-        """The value as JSON types."""
+    def unstructure(self, value: Any, declared: Any = Any) -> Any:
+        """The value as JSON types, from which `structure` makes it again as the type `declared`.
+
+        Raises NotJson, with the path, where that could not be."""
 
 
 class Verbatim:
@@ -39,7 +41,7 @@ class Verbatim:
         """The value itself."""
         return value
 
-    def unstructure(self, value: Any) -> Any:
+    def unstructure(self, value: Any, declared: Any = Any) -> Any:
         """The value itself."""
         return value
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
+from decimal import Decimal
 from enum import Enum, IntEnum
 from typing import Annotated, Any, Generic, Literal, NewType, TypedDict, TypeVar
+from uuid import UUID
 
 import attrs
 import pytest
@@ -184,10 +186,17 @@ REFUSED: list[tuple[Any, Any, str]] = [
     ([[]], set[list[int]], "set[list[int]]: expected items that a set can hold: unhashable type: 'list' @ $"),
     ({"a": None}, dict[str, int], "dict[str, int]: expected an integer, not null @ $['a']"),
     ([], dict[str, int], "dict[str, int]: expected an object, not a list @ $"),
-    ({"1": 2}, dict[int, int], "dict[int, int]: expected an integer, not a string @ $['1']"),
-    ("c", Literal["a", "b"], "Literal['a', 'b']: c not in literal typing.Literal['a', 'b'] @ $"),
+    ({"01": 2}, dict[int, int], "dict[int, int]: expected an integer, not a string @ $['01']"),
+    ({"1.5": 2}, dict[float, int], "dict[float, int]: expected a number, not a string @ $['1.5']"),
+    ("x", bytes, "bytes: 'x' is no bytes in base 85 @ $"),
+    (True, Literal["a", 1], "Literal['a', 1]: expected one of 'a', 1, not True @ $"),
+    (1.0, Literal[1], "Literal[1]: expected one of 1, not 1.0 @ $"),
+    ("x", Decimal, "Decimal: 'x' is no Decimal: [<class 'decimal.ConversionSyntax'>] @ $"),
+    ("x", UUID, "UUID: 'x' is no UUID: badly formed hexadecimal UUID string @ $"),
+    (1e14, timedelta, "timedelta: 100000000000000.0 seconds are no timedelta: days=1157407407; must have magnitude <= 999999999 @ $"),  # noqa: E501
+    ("c", Literal["a", "b"], "Literal['a', 'b']: expected one of 'a', 'b', not 'c' @ $"),
     ("blue", Colour, "Colour: 'blue' is not a valid Colour @ $"),
-    ("soon", date, "date: Invalid isoformat string: 'soon' @ $"),
+    ("soon", date, "date: 'soon' is no date: Invalid isoformat string: 'soon' @ $"),
     (None, int | str, "int | str: fits none of int (expected an integer, not null @ $), str (expected a string, not null @ $) @ $"),  # noqa: E501
     ("x", Annotated[int, "seconds"], "Annotated[int, 'seconds']: expected an integer, not a string @ $"),
 ]  # fmt: skip
@@ -326,7 +335,9 @@ class Loose(BaseModel):
 
 
 def test_a_model_that_cannot_be_written_names_the_field() -> None:
-    with pytest.raises(NotJson, match=r"^a Loose is not JSON at \$\.thing: Unable to serialize unknown type"):
+    with pytest.raises(
+        NotJson, match=r"^a Loose is not JSON at \$\.a\.thing: Unable to serialize unknown type"
+    ):
         CattrsConverter().unstructure({"a": Loose(n=1, thing=Unknown())})
 
 

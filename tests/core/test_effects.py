@@ -330,7 +330,7 @@ def test_a_journal_that_cannot_be_read_is_asked_for_again_as_long_as_the_lease_l
 
 def test_a_result_that_the_converter_fails_at_is_named_and_not_recorded() -> None:
     class Broken(Typed):
-        def unstructure(self, value: Any) -> Any:
+        def unstructure(self, value: Any, declared: Any = Any) -> Any:
             if isinstance(value, Page):
                 raise RuntimeError("a field is missing")
             return value

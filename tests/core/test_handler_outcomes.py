@@ -273,7 +273,7 @@ def test_a_result_that_is_too_large_is_a_failure_that_says_so() -> None:
 
 def test_a_result_that_the_converter_fails_at_is_a_failure() -> None:
     class Broken(Typed):
-        def unstructure(self, value: Any) -> Any:
+        def unstructure(self, value: Any, declared: Any = Any) -> Any:
             if isinstance(value, Done):
                 raise RuntimeError("a field is missing")
             return value

@@ -80,7 +80,7 @@ class Typed:
         except TypeError as mismatch:
             raise ValueError(f"the value does not fit {to.__name__}: {mismatch}") from None
 
-    def unstructure(self, value: Any) -> Any:
+    def unstructure(self, value: Any, declared: Any = Any) -> Any:
         """An attrs value as a dictionary."""
         return asdict(value) if has(cast("type[object]", type(value))) else value
 
