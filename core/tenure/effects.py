@@ -32,7 +32,7 @@ from tenure.errors import (
     WorkerClosed,
 )
 from tenure.handlers import failure_of, is_of_a_stop
-from tenure.kinds import CO_COROUTINE, Converter, hint_of, is_plain, string, unwrapped
+from tenure.kinds import CO_COROUTINE, VERBATIM, Converter, hint_of, is_plain, string, unwrapped
 from tenure.process import Effect
 from tenure.replies import EffectRecorded, EffectsRead, Grant, Succeeded
 from tenure.requests import Get, ReadEffects, RecordEffect
@@ -212,7 +212,7 @@ class Effects:
         """Call `fn(*args)` and record what comes of it, or give what was recorded: the value, or EffectFailed."""
         string(key, f"process {self._process_id!r}: the key of an effect")
         to = hint_of(fn, "return", f"process {self._process_id!r}: the function of effect {key!r}")
-        fingerprint = fingerprint_of(fn, args)
+        fingerprint = fingerprint_of(fn, args, self._convert)
         if key in self._used:
             raise EffectKeyReused(self._process_id, key, self._used[key], fingerprint)
         self._used[key] = fingerprint
@@ -356,21 +356,22 @@ def is_async(fn: Callable[..., Any]) -> bool:
     return bool(code is not None and code.co_flags & CO_COROUTINE)
 
 
-def fingerprint_of(fn: Callable[..., Any], args: tuple[Any, ...]) -> str:
-    """The function's name, and a digest of its arguments: JSON by value, anything else by its type's name.
+def fingerprint_of(fn: Callable[..., Any], args: tuple[Any, ...], convert: Converter = VERBATIM) -> str:
+    """The function's name, and a digest of its arguments: by value what is JSON, or converted to it; anything else by
+    its type's name.
 
     Arguments that `functools.partial` binds count, and so does the object of a bound method. The module does not: the
     same file is `__main__` where it is run, and something else where `tenure worker` imports it.
     """
     function, bound, named = unwrapped(fn)
     name: str = getattr(function, "__qualname__", type(function).__qualname__)
-    shown = [_shown(arg) for arg in (*bound, *args)]
-    shown += [f"{key}={_shown(named[key])}" for key in sorted(named)]
+    shown = [_shown(arg, convert) for arg in (*bound, *args)]
+    shown += [f"{key}={_shown(named[key], convert)}" for key in sorted(named)]
     return name[-NAME_LIMIT:] + ":" + digest("\n".join(shown))[:16]
 
 
-def _shown(arg: Any) -> str:
+def _shown(arg: Any, convert: Converter) -> str:
     try:
-        return canonical(arg)
-    except NotJson:
+        return canonical(convert.unstructure(arg))
+    except Exception:  # of a class of the program's own, perhaps
         return f"<{type(arg).__qualname__}>"

@@ -46,6 +46,9 @@ class Verbatim:
         return value
 
 
+VERBATIM = Verbatim()
+
+
 @frozen(eq=False)
 class Kind(Generic[P, R]):
     """A kind of process: its name and handler. `start` and the outcome are typed by it. Calling it calls the handler.

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
-from tenure.errors import InvalidValue
+from tenure.app import App
+from tenure.effects import fingerprint_of
+from tenure.errors import EffectMismatch, InvalidValue, NotJson
 from tenure.kinds import is_plain
-from tests.core.effect_functions import Page
+from tests.core.effect_functions import Page, fetch
 from tests.core.effect_worlds import effect
-from tests.core.trampoline_asks import started
+from tests.core.trampoline_asks import Typed, World, driven, started
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -87,3 +89,60 @@ def test_a_function_whose_annotation_cannot_be_resolved_is_not_called() -> None:
         "name 'Decimal' is not defined; import what it names"
     )
     assert effect(world.context(), "k", sized, 1) == 1, "the key is free, and parameters need no types"
+
+
+class Declared(Typed):
+    """Writes down as what each value is declared; refuses numbers."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[Any, Any]] = []
+
+    def unstructure(self, value: Any, declared: Any = Any) -> Any:
+        self.seen.append((value, declared))
+        if value == 7:
+            raise NotJson("a seven", "$.x", "sevens are refused")
+        return super().unstructure(value, declared)
+
+
+def test_payloads_results_and_effects_are_written_as_what_they_are_declared() -> None:
+    convert = Declared()
+    world = World.new(convert)
+
+    async def handler(ctx: Any, page: Page) -> list[str]:
+        await ctx.effect("k", fetch, page.url)
+        return ["x"]
+
+    kind = App().process("job")(handler)
+    driven(world.client().start(kind, Page("a", 1), id="p"))
+    driven(world.client().start("job", {"url": "b"}, id="q"))
+    world.attempt(kind)
+    assert convert.seen == [
+        (Page("a", 1), Page),
+        ({"url": "b"}, Any),
+        ("a", Any),
+        (Page("a", 1), Page),
+        (["x"], list[str]),
+    ]
+
+
+def test_an_effect_that_the_converter_refuses_is_named() -> None:
+    world = started(World.new(Declared()))
+    with pytest.raises(NotJson) as bad:
+        effect(world.context(), "k", lambda: 7)
+    assert str(bad.value) == "the result of effect 'k' of process 'p' is not JSON at $.x: sevens are refused"
+
+
+def test_typed_arguments_count_by_what_they_hold() -> None:
+    world = started()
+
+    def charged(page: Page) -> int:
+        return page.size
+
+    assert effect(world.context(), "k", charged, Page("a", 1)) == 1
+    assert effect(world.context(), "k", charged, Page("a", 1)) == 1
+    with pytest.raises(EffectMismatch, match=r"recorded for .*charged:"):
+        effect(world.context(), "k", charged, Page("b", 999))
+    one, other = (fingerprint_of(charged, (Page("a", size),), Typed()) for size in (1, 2))
+    assert one != other
+    assert fingerprint_of(charged, (7,), Declared()) == fingerprint_of(charged, (7,), Declared())
+    assert fingerprint_of(charged, (7,), Declared()) != fingerprint_of(charged, (7,))
