@@ -82,6 +82,12 @@ class Named:
 
 
 @attrs.frozen
+class Painted:
+    name: str
+    kind: Literal[Colour.RED] = Colour.RED
+
+
+@attrs.frozen
 class Box(Generic[T]):
     inside: T
     more: tuple[T, ...] = ()
@@ -152,6 +158,7 @@ SAME: list[tuple[Any, Any]] = [
     (Base(1), Base | Derived),
     (Cat("x"), Cat | Named),
     (Named("x"), Cat | Named),
+    (Painted("x"), Named | Painted),
     (Holder(Base(1), [Base(2)]), Holder),
 ]
 
@@ -188,6 +195,34 @@ def test_what_would_come_back_as_something_else_is_refused(value: Any, to: Any, 
 
 def test_a_class_below_without_fields_of_its_own_comes_back_as_the_declared_one() -> None:
     assert back(Holder(Renamed(1)), Holder) == Holder(Base(1))
+
+
+@attrs.frozen
+class Add:
+    left: Add | Mul | None
+    kind: Literal["add"] = "add"
+
+
+@attrs.frozen
+class Mul:
+    left: Add | Mul | None
+    kind: Literal["mul"] = "mul"
+
+
+def test_a_deep_tree_of_two_classes_is_read_once() -> None:
+    """Were each level tried as both, this would be read a billion times."""
+    tree: Add | Mul | None = None
+    for level in range(30):
+        tree = Mul(tree) if level % 2 else Add(tree)
+    assert back(tree, Add | Mul) == tree
+
+
+def test_a_tree_of_objects_that_is_too_deep_ends_in_a_refusal() -> None:
+    tree: Any = None
+    for _ in range(900):
+        tree = Add(tree)
+    with pytest.raises(NotJson, match=r"^the value is not JSON at \$: it is nested too deep$"):
+        CattrsConverter().unstructure(tree)
 
 
 def test_a_set_is_written_in_one_order() -> None:

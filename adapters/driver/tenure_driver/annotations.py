@@ -8,6 +8,7 @@ from dataclasses import fields as dataclass_fields
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import Enum
+from functools import lru_cache
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import (
@@ -129,6 +130,7 @@ def bare(to: Any) -> Any:
             return to
 
 
+@lru_cache(1024)
 def fields_of(to: Any) -> dict[str, Any]:
     """What the class of fields is made of, in order, each with its annotation; also of a generic one."""
     kind = get_origin(to) or to
@@ -149,6 +151,7 @@ def _filled(to: Any, variables: Mapping[Any, Any]) -> Any:
     return to[tuple(variables.get(one, Any) for one in open_ones)] if open_ones else to
 
 
+@lru_cache(1024)
 def keys_of(to: Any) -> tuple[dict[str, Any], frozenset[str]]:
     """The keys of a TypedDict, each with its annotation, and those that are required.
 

@@ -21,11 +21,13 @@ from cattrs.errors import AttributeValidationNote, IterableValidationNote
 from cattrs.gen import make_dict_structure_fn
 from cattrs.preconf.json import make_converter
 
+from tenure.errors import NotJson
 from tenure_driver.annotations import (
     LISTS,
     SCALARS,
     TEXTS,
     bare,
+    fields_of,
     has_fields,
     is_class,
     is_enum,
@@ -94,7 +96,10 @@ class CattrsConverter:
         where that says one, and what is of an attrs, dataclass or pydantic type, at any level, becomes an object.
 
         Raises NotJson, with the field's path, where it would come back as something else."""
-        return self._writing.written(value, declared if self._checks(declared) else Any)
+        try:
+            return self._writing.written(value, declared if self._checks(declared) else Any)
+        except RecursionError:
+            raise NotJson("the value", "$", "it is nested too deep") from None
 
     def _checks(self, to: Any) -> bool:
         """Whether the annotation says something: it, or what is in it, is of a known type, and all of it is known;
@@ -176,6 +181,8 @@ class CattrsConverter:
         if kind in members:
             return self._cattrs.structure(value, kind)
         others = [member for member in members if member is not NoneType]
+        # By their names and literals first: a tree of them would else be read twice at each of its levels.
+        others = [member for member in others if _may_fit(value, member)] or others
         if len(others) == 1:
             return self._cattrs.structure(value, others[0])
         fits: list[tuple[Any, Any]] = []
@@ -240,6 +247,21 @@ def _misfit_of(error: dict[str, Any]) -> _Misfit:
     if place:
         misfit.add_note(_FIELD(f"at {place}", place, None))
     return misfit
+
+
+def _may_fit(value: Any, to: Any) -> bool:
+    """Whether the names in an object, and those of its literals that are there, are those of the class."""
+    if type(value) is not dict or not is_class(to):
+        return True
+    items, fields = cast("dict[str, Any]", value), fields_of(to)
+    tags = {name: _plain_literals(field) for name, field in fields.items() if _is_literal(field)}
+    return items.keys() <= fields.keys() and all(
+        items[name] in tags[name] for name in items.keys() & tags.keys()
+    )
+
+
+def _plain_literals(to: Any) -> list[Any]:
+    return [one.value if isinstance(one, Enum) else one for one in get_args(to)]
 
 
 def _is_literal(to: Any) -> bool:
