@@ -3,6 +3,7 @@ set."""
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from functools import partial
 from typing import Any
 
@@ -201,6 +202,10 @@ def test_an_owners_log_is_read_from_a_number_and_in_pages() -> None:
             ReadOwnerEvents("shop", 0, wrong)
 
 
+async def first_of(following: AsyncIterator[Event]) -> Event:
+    return await anext(following)
+
+
 def test_a_client_reads_from_the_start_and_a_process_may_be_claimed_at_once() -> None:
     world = started()
     client = world.client()
@@ -208,7 +213,7 @@ def test_a_client_reads_from_the_start_and_a_process_may_be_claimed_at_once() ->
     driven(client.append("p", "note"))
     for following in (client.follow("p"), client.handle("p").follow()):
         world.asked.clear()
-        assert driven(anext(following)).seq == 1  # type: ignore[arg-type]
+        assert driven(first_of(following)).seq == 1
         assert world.asked == [AwaitEvents("p", 0, None)]
     world.asked.clear()
     driven(client.events("p"))
