@@ -22,6 +22,7 @@ from tenure.fitness import Check
 from tenure.handlers import Run
 from tenure.kinds import Kind
 from tenure.plugins import Plugin, PluginStack
+from tenure.process import Event
 from tenure.requests import ReadEvents, ReadOwnerEvents
 from tenure.session import ID_LENGTH, TRIES
 from tenure.session_model import FORGOTTEN_AT_ONCE
