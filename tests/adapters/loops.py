@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import threading
 import time
 from abc import ABC, abstractmethod
@@ -141,7 +142,7 @@ class AsyncioHost(Host):
 class _TrioTask(Running):
     def __init__(self, body: Callable[[], Coroutine[Any, Any, object]]) -> None:
         self._scope = trio.CancelScope()
-        trio.lowlevel.spawn_system_task(self._run, body)
+        trio.lowlevel.spawn_system_task(self._run, body, context=contextvars.copy_context())
 
     async def _run(self, body: Callable[[], Coroutine[Any, Any, object]]) -> None:
         try:

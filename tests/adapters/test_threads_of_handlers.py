@@ -83,7 +83,8 @@ def test_a_plain_handler_that_waited_for_a_thread_runs(host: Host) -> None:
             while not (await waiting.get()).held:
                 await host.pause()
             first = (await waiting.get()).expires_at
-            while (await waiting.get()).expires_at < first + 2_000 * SHORT.ttl:
+            while (row := await waiting.get()).expires_at < first + 2_000 * SHORT.ttl:
+                assert row.outcome is None, "it waits for a thread"
                 await host.pause()
             let_go.set()
             assert await waiting.outcome(BOUND) == Success(canonical("ran"))
