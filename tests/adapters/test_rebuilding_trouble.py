@@ -30,7 +30,7 @@ from tenure.config import RuntimeHost
 from tenure.effects import RegistryEffects
 from tenure_driver.deployments import config_of
 from tests.adapters import stores
-from tests.adapters.loops import BOUND, Host
+from tests.adapters.loops import BOUND, HOSTS, Host
 from tests.adapters.rebuilding import OWNER, Sessions, configured
 
 Services = Callable[[Any], AbstractAsyncContextManager[None]]
@@ -112,6 +112,31 @@ def test_what_services_raise_when_they_are_left_replaces_no_ending(host: Host) -
             assert await waiting.outcome(BOUND) == Cancelled("enough")
 
     host.run(main)
+
+
+@pytest.mark.parametrize("gathered", [False, True])
+@pytest.mark.parametrize("host", HOSTS[:2], ids=lambda host: host.name)
+def test_ctrl_c_while_services_are_left_reaches_the_program(host: Host, gathered: bool) -> None:
+    """It is the operator's: neither logged away with what services raise nor lost in a group of a nursery's."""
+    app, registry = App(), stores.memory()
+
+    @app.process("k")
+    async def k(ctx: Context) -> None: ...
+
+    @asynccontextmanager
+    async def services(runtime: Any) -> AsyncGenerator[None]:
+        yield
+        interrupt = KeyboardInterrupt()
+        raise BaseExceptionGroup("both", [OSError(), interrupt]) if gathered else interrupt
+
+    config = config_of(registry, Plugin("web", app.kinds, services=services))
+
+    async def main() -> None:
+        async with host.adapter.worker(config) as worker:
+            await (await worker.client.start(k, id="p")).outcome(BOUND)
+
+    with pytest.raises(KeyboardInterrupt):
+        host.run(main)
 
 
 def test_an_opening_that_is_over_before_it_began_opens_nothing(host: Host) -> None:

@@ -35,12 +35,11 @@ from tenure_driver.blocking import BlockingContext
 from tenure_driver.clocks import local_now
 from tenure_driver.convert import CattrsConverter
 from tenure_driver.driving import driven
+from tenure_driver.rebuilding import NOT_LEFT
 
 T = TypeVar("T")
 
 log = logging.getLogger("tenure")
-NOT_LEFT = "process %r: its services could not be left in order: %r"
-"""Logged as a warning, with the process and what they raised."""
 FIRST_PAUSE, LAST_PAUSE = 0.025, 0.8
 """Seconds between two tries of a request that the store could not answer, doubled from the one to the other."""
 DEFAULT_TIMINGS = LeaseTimings()

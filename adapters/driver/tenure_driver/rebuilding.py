@@ -15,12 +15,11 @@ from tenure.attempt_types import OpenSession, StartHandler
 from tenure.client import Client
 from tenure.config import WorkerConfig
 from tenure.effects import IN_THE_REGISTRY, EffectScope, InlineEffects, RegistryEffects, scope_of
-from tenure.errors import InvalidValue, SessionCorrupt, SessionFull
 from tenure.kinds import Converter
 from tenure.plugins import PluginStack
 from tenure.process import Outcome
 from tenure.runtime import Runtime
-from tenure.session import Session
+from tenure.session import FOR_GOOD, Session
 from tenure.sessions import SessionFence
 from tenure_driver.bodies import handler_of
 from tenure_driver.deployments import has_facets
@@ -29,8 +28,8 @@ from tenure_driver.messages import Opened, OpeningFault
 from tenure_driver.openings import Opens
 
 log = logging.getLogger("tenure")
-PERMANENT = (SessionCorrupt, SessionFull, InvalidValue)
-"""What no other try and no other worker could change (CONTRACT §7)."""
+NOT_LEFT = "process %r: its services could not be left in order: %r"
+"""Logged as a warning, with the process and what they raised."""
 
 
 @frozen
@@ -124,6 +123,13 @@ def _as_it_is(job: Job) -> Job:
     return job
 
 
+def _interrupts(fault: BaseException) -> bool:
+    """Whether it is Ctrl-C, alone or among what a nursery of the services gathered."""
+    if isinstance(fault, BaseExceptionGroup):
+        return fault.subgroup(KeyboardInterrupt) is not None
+    return isinstance(fault, KeyboardInterrupt)
+
+
 @define(eq=False)
 class Rebuild:
     """One attempt in the loop, from its OpenSession on. `tell` posts to the driver; `job` is what it runs, once its
@@ -174,8 +180,10 @@ class Rebuild:
                 return None
             if not self.handled and self.stopped is None:
                 raise
+            if _interrupts(fault):  # the operator's, whatever else is under way
+                raise KeyboardInterrupt from fault
             if fault is not self.stopped:
-                log.warning("process %r: its services could not be left in order: %r", self.name, fault)
+                log.warning(NOT_LEFT, self.name, fault)
             if self.stopped is not None:
                 raise self.stopped from None
         return self.ended
@@ -203,7 +211,7 @@ class Rebuild:
         """Nothing has started. What is no Exception is a cancellation: by the machine, which knows, or by whoever ends
         the loop."""
         if isinstance(fault, Exception):
-            self.tell(Opened(self.command.id, OpeningFault(isinstance(fault, PERMANENT), str(fault))))
+            self.tell(Opened(self.command.id, OpeningFault(isinstance(fault, FOR_GOOD), str(fault))))
             return
         said = f"the opening of session {self.command.owner_scope!r} was cancelled"
         self.tell(Opened(self.command.id, OpeningFault(False, said)))
