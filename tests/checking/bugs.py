@@ -2,102 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any
 
-import pytest
-
-from tenure import attempt, attempt_opening, attempt_rules, claims, model, registry, session_model
+from tenure import attempt, attempt_opening, attempt_rules, claims, model
 from tenure import attempt_guards as guards
 from tenure import attempt_types as t
 from tenure.attempt_opening import session_opened
 from tenure.instants import Instant, StoreTime
 from tenure.limits import Limits
-from tenure.process import Cancelled, Fence, Record
+from tenure.process import Cancelled, Record
 from tenure.registry import Decision
 from tenure.replies import Answer, Claimed, Completed, Grant, Reason, Refused, Renewed, Stamp, Succeeded
 from tenure.requests import Claim, Complete, EmitEvent, RecordEffect, Release, Renew, RequestCancel
-from tenure.session_tables import Mark, SessionRow
-from tenure.sessions import AppendEntry, MoveHead, SessionAnswer, SessionFence, SessionPolicy
 from tenure.stores import DurabilityTier
-from tenure.tables import Edge, each, go, ignore
+from tenure.tables import each, go, ignore
 from tenure.tiers import Facets
 from tenure.values import changed
 from tenure_testing.checking import Configuration, attempts, named, shrunk
 from tenure_testing.checking.rows import CLOCK, NEXT, RECORD
-
-Patch: TypeAlias = Callable[[pytest.MonkeyPatch], None]
-Decide: TypeAlias = Callable[[Record | None, Any], Decision]
-"""What the shipped law makes of a row and a request."""
-Rule: TypeAlias = Callable[[Record | None, Any, Decide], Decision]
-
+from tests.checking import session_bugs as sb
+from tests.checking.patching import (
+    Decide,
+    Patch,
+    deciding,
+    entering,
+    overwrites,
+    setting,
+    unfenced,
+    unseen,
+    writing,
+)
+from tests.checking.session_bugs import of_sessions
 
 ROWS, CANCEL = shrunk(named("rows and zombies")), shrunk(named("drain and cancel"))
 FORGOTTEN = named("forgotten rows")
 EFFECTS, TIERS = named("effects and events"), named("tiers")
 SESSIONS = named("effects and session watermark")
-
-
-# --- how the core is patched --------------------------------------------------------------------------------------
-
-
-def deciding(kind: type, rule: Rule, blind: bool = False) -> Patch:
-    """Requests of that kind follow the rule. `blind`: it does not see what is recorded under the request's key."""
-
-    def patch(monkeypatch: pytest.MonkeyPatch) -> None:
-        shipped = registry.decide
-
-        def decide(record: Record | None, request: Any, known: Any, *rest: Any) -> Decision:
-            def asked(record: Record | None, request: Any) -> Decision:
-                return shipped(record, request, None if blind else known, *rest)
-
-            return (
-                rule(record, request, asked)
-                if isinstance(request, kind)
-                else shipped(record, request, known, *rest)
-            )
-
-        monkeypatch.setattr(model, "decide", decide)
-
-    return patch
-
-
-def setting(where: object, name: str, make: Callable[[Any], object]) -> Patch:
-    """That name stands for what `make` makes of what is shipped."""
-    return lambda monkeypatch: monkeypatch.setattr(where, name, make(getattr(where, name)))
-
-
-def entering(state: type, event: type, entry: tuple[Edge, ...]) -> Patch:
-    """That entry of the attempt machine's table."""
-    table: Any = attempt.TABLE
-    return lambda monkeypatch: monkeypatch.setitem(table, (state, event), entry)
-
-
-def unfenced(record: Record | None, request: Any, shipped: Decide) -> Decision:
-    """Written by process id alone: whatever fence comes with the request, the row's is taken."""
-    if record is None or record.claim is None:
-        return shipped(record, request)
-    return shipped(record, changed(request, fence=Fence("p", record.claim, record.token)))
-
-
-def overwrites(record: Record | None, request: Any, shipped: Decide) -> Decision:
-    """As shipped; it is blind that makes it a bug."""
-    return shipped(record, request)
-
-
-def writing(**fields: Any) -> Rule:
-    """These fields are written too."""
-
-    def rule(record: Record | None, request: Any, shipped: Decide) -> Decision:
-        made = shipped(record, request)
-        return made if made.record is None else changed(made, record=changed(made.record, **fields))
-
-    return rule
-
-
-def unseen(**fields: Any) -> Rule:
-    """These fields of the row are taken to be so."""
-    return lambda record, request, shipped: shipped(record and changed(record, **fields), request)
 
 
 # --- bugs in the law of rows --------------------------------------------------------------------------------------
@@ -243,107 +183,6 @@ def _one_facet_is_forgotten(shipped: Any) -> object:
     return tier_fault
 
 
-# --- bugs in the law of sessions ----------------------------------------------------------------------------------
-
-
-def of_sessions(name: str, make: Callable[[Any], object]) -> Patch:
-    """That function of the law of sessions."""
-    return setting(session_model, name, make)
-
-
-class _But:
-    """A session's tables, with something else in the place of some methods."""
-
-    def __init__(self, tables: Any, **instead: Any) -> None:
-        self._tables = tables
-        self.__dict__.update(instead)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._tables, name)
-
-
-def _raises_no_watermark(shipped: Any) -> object:
-    """W9: the first opening makes the watermark, and no other one raises it."""
-
-    def nothing(registry: str, process_id: str, mark: Mark) -> None:
-        pass
-
-    def opening(tables: Any, fence: SessionFence | None, *rest: Any) -> SessionAnswer:
-        there = fence is not None and tables.mark(fence.registry, fence.process_id) is not None
-        kept = _But(tables, write_mark=nothing) if there else tables
-        answer: SessionAnswer = shipped(kept, fence, *rest)
-        return answer
-
-    return opening
-
-
-def _forgets_the_moves(shipped: Any) -> object:
-    def opening(tables: Any, *rest: Any) -> SessionAnswer:
-        def write_mark(registry: str, process_id: str, mark: Mark) -> None:
-            tables.write_mark(registry, process_id, changed(mark, moves=0))
-
-        answer: SessionAnswer = shipped(_But(tables, write_mark=write_mark), *rest)
-        return answer
-
-    return opening
-
-
-def _needs_no_watermark(shipped: Any) -> object:
-    def execute(tables: Any, request: Any, *rest: Any) -> SessionAnswer:
-        unmarked = isinstance(request, AppendEntry | MoveHead) and tables.mark("", "p") is None
-        answer: SessionAnswer = shipped(tables, changed(request, fence=None) if unmarked else request, *rest)
-        return answer
-
-    return execute
-
-
-def _the_last_writer_wins(shipped: Any) -> object:
-    def append(tables: Any, row: SessionRow, request: AppendEntry, policy: SessionPolicy) -> SessionAnswer:
-        answer: SessionAnswer = shipped(tables, row, changed(request, parent=row.head), policy)
-        return answer
-
-    return append
-
-
-def _appends_again(shipped: Any) -> object:
-    """What is there already under the id is not looked for."""
-
-    def nothing(entry_id: str) -> None:
-        pass
-
-    def append(tables: Any, *rest: Any) -> SessionAnswer:
-        answer: SessionAnswer = shipped(_But(tables, entry=nothing), *rest)
-        return answer
-
-    return append
-
-
-def _another_body_is_the_same(shipped: Any) -> object:
-    def append(tables: Any, row: SessionRow, request: AppendEntry, policy: SessionPolicy) -> SessionAnswer:
-        known = tables.entry(request.entry_id)
-        same = changed(request, body=known.body) if known is not None else request
-        answer: SessionAnswer = shipped(tables, row, same, policy)
-        return answer
-
-    return append
-
-
-def _moves_from_anywhere(shipped: Any) -> object:
-    def move(tables: Any, row: SessionRow, request: MoveHead, mark: Mark | None) -> SessionAnswer:
-        answer: SessionAnswer = shipped(tables, row, changed(request, head=row.head), mark)
-        return answer
-
-    return move
-
-
-def _moves_again(shipped: Any) -> object:
-    def move(tables: Any, row: SessionRow, request: MoveHead, mark: Mark | None) -> SessionAnswer:
-        answer: SessionAnswer = shipped(tables, row, request, mark and changed(mark, moves=0))
-        return answer
-
-    return move
-
-
 LAST_WRITE_DROPPED = (
     ignore("stale", guards.stale, attempt.STALE),
     go("current", guards.flying, lambda state, event: t.Step(t.Ended("p", t.End.COMPLETED))),
@@ -385,14 +224,14 @@ BUGS: list[tuple[str, str, Configuration, Patch]] = [
     ("L3", "K22: one failed renewal", ROWS, entering(t.Running, t.CallUnknown, each(attempt_rules.fenced))),
     ("L1", "a wait beyond its cap", ROWS, setting(claims, "takeover_wait", _waits_beyond_its_cap)),
     ("CONTRACT 4", "a release delay that is ignored", ROWS, deciding(Release, writing(ready_at=CLOCK))),
-    ("CONTRACT §8, fence", "an opening raises nothing", SESSIONS, of_sessions("_open", _raises_no_watermark)),
-    ("CONTRACT §8, opened", "written before it opens", SESSIONS, of_sessions("execute", _needs_no_watermark)),
-    ("CONTRACT §8, watermark", "its moves are forgotten", SESSIONS, of_sessions("_open", _forgets_the_moves)),
-    ("CONTRACT §8, head", "the last writer wins", SESSIONS, of_sessions("_append", _the_last_writer_wins)),
-    ("CONTRACT §8, head", "it moves from anywhere", SESSIONS, of_sessions("_move", _moves_from_anywhere)),
-    ("S10", "a move is made twice", SESSIONS, of_sessions("_move", _moves_again)),
-    ("S10", "an entry is stored twice", SESSIONS, of_sessions("_append", _appends_again)),
-    ("CONTRACT §8, entries", "another body again", SESSIONS, of_sessions("_append", _another_body_is_the_same)),
+    ("CONTRACT §8, fence", "an opening raises nothing", SESSIONS, of_sessions("_open", sb.raises_no_watermark)),
+    ("CONTRACT §8, opened", "written before it opens", SESSIONS, of_sessions("execute", sb.needs_no_watermark)),
+    ("CONTRACT §8, watermark", "its moves are forgotten", SESSIONS, of_sessions("_open", sb.forgets_the_moves)),
+    ("CONTRACT §8, head", "the last writer wins", SESSIONS, of_sessions("_append", sb.the_last_writer_wins)),
+    ("CONTRACT §8, head", "it moves from anywhere", SESSIONS, of_sessions("_move", sb.moves_from_anywhere)),
+    ("S10", "a move is made twice", SESSIONS, of_sessions("_move", sb.moves_again)),
+    ("S10", "an entry is stored twice", SESSIONS, of_sessions("_append", sb.appends_again)),
+    ("CONTRACT §8, entries", "another body again", SESSIONS, of_sessions("_append", sb.another_body_is_the_same)),
     ("version", "a change without a version", CANCEL, deciding(RequestCancel, writing(version=0))),
 ]  # fmt: skip
 """The first property that is reported; the bug; where it is found, and the patch."""
@@ -400,7 +239,7 @@ BUGS: list[tuple[str, str, Configuration, Patch]] = [
 REASONS: dict[str, Patch] = {
     "tiers": setting(attempt_opening, "_unfit", _ignores_its_tiers),
     "effects and events": deciding(RecordEffect, overwrites, blind=True),
-    "effects and session watermark": of_sessions("_open", _raises_no_watermark),
+    "effects and session watermark": of_sessions("_open", sb.raises_no_watermark),
     "rows and zombies": deciding(Renew, _undoes_a_release),
     "forgotten rows": deciding(Complete, _makes_a_row_again),
     "drain and cancel": entering(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tenure_testing.checking import Configuration, explore
-from tests.checking.bugs import BUGS, Patch
+from tests.checking.bugs import BUGS
+from tests.checking.patching import Patch
 
 SPOKEN_OF = {f"S{number}" for number in range(2, 21)}
 """Those of the safety properties that speak of rows or workers; S1 and S21-S23 are about histories and stores."""

@@ -42,7 +42,7 @@ from tenure.requests import Claim, Complete, EmitEvent, RecordEffect, Release, R
 from tenure.router import answer_event
 from tenure.timings import LeaseTimings
 from tests.core.samples import FENCE, RECORD, STAMP
-from tests.stateful.worker_machine import holds
+from tests.stateful.words import holds
 
 TIMINGS = LeaseTimings(completion_patience=40)
 TERMS = t.Terms(TIMINGS, "", ("k",), max_run=(("k", 33 * NANOS_PER_SECOND),))

@@ -21,7 +21,7 @@ from tenure.canonical import NULL
 from tenure.instants import NANOS_PER_MILLI, NANOS_PER_SECOND, Instant, StoreTime
 from tenure.limits import Limits
 from tenure.model import Snapshot, apply
-from tenure.process import Failure, Fence, Outcome, Registration, Success, Work
+from tenure.process import Failure, Outcome, Registration, Success, Work
 from tenure.replies import Answer, Unavailable, Unknown
 from tenure.requests import (
     ClaimNext,
@@ -51,8 +51,9 @@ from tenure_driver.messages import (
     StoreCall,
 )
 from tenure_driver.turn import Driver
-from tenure_testing.stateful.judge import Judge, broken
+from tenure_testing.stateful.judge import Judge
 from tenure_testing.stateful.lockstep import content_of
+from tests.stateful.words import asked_for, holds
 
 TIMINGS = LeaseTimings(completion_patience=40)
 SLOTS = 2
@@ -312,7 +313,7 @@ class WorkerMachine(RuleBasedStateMachine):
         """The handler asks for something under its lease."""
         token = list(self.handlers)[place % len(self.handlers)]
         fence = self.handlers[token].grant.fence
-        self.turn(Asked(self.new_ask(), Act(token, _asked(what, fence))))
+        self.turn(Asked(self.new_ask(), Act(token, asked_for(what, fence))))
 
     @rule(back=st.integers(-1, 3), wait=st.booleans())
     def ask_as_client(self, back: int, wait: bool) -> None:
@@ -395,21 +396,3 @@ class WorkerMachine(RuleBasedStateMachine):
             while self.handlers:
                 self.end(0, "returns")
             self.pass_time(3_000)
-
-
-def _asked(what: str, fence: Fence) -> RecordEffect | EmitEvent | None:
-    match what:
-        case "effect":
-            return RecordEffect(fence, "1", "f", NULL)
-        case "other effect":
-            return RecordEffect(fence, "2", "f", NULL)
-        case "event":
-            return EmitEvent(fence, "t", NULL, "1")
-        case _:
-            return None
-
-
-def holds(condition: bool, number: str, what: str) -> None:
-    """Fail, naming the property, unless the condition holds."""
-    if not condition:
-        raise broken([number], what)
