@@ -62,10 +62,11 @@ demo: $(STAMP) ## the standard library through three workers, one killed, one a 
 bench: $(STAMP) ## figures of speed and memory; they are printed, never asserted
 	$(BIN)/python -m tests.bench.run
 
-verify: test ## what takes hours: the large searches, many more seeds and drawn examples, the kill matrix
+verify: test ## what takes hours: large searches, many more seeds and drawn examples, known bugs, breakers of behaviours
 	$(BIN)/tenure check --large --json > $(FIGURES)/check.json
 	$(BIN)/tenure simulate --seeds 20000 --complete --json > $(FIGURES)/simulate.json
 	$(BIN)/pytest tests --hypothesis-profile=verify
+	$(BIN)/python -m tests.behaviour.run --prove
 	$(BIN)/python -m tests.matrix.run --json $(FIGURES)/matrix.json
 	$(BIN)/python -m tests.verification.run check=$(FIGURES)/check.json simulate=$(FIGURES)/simulate.json \
 		matrix=$(FIGURES)/matrix.json tests=$(TESTED)
