@@ -137,10 +137,9 @@ def hint_of(function: Any, name: str, whose: str) -> Any:
     try:
         return get_type_hints(alone, localns=_enclosed(function))[name]
     except Exception as unresolved:
-        shown = annotation if isinstance(annotation, str) else repr(annotation)
         what = "the return annotation" if name == "return" else f"the annotation of the parameter {name!r}"
         raise InvalidValue(
-            f"{whose}: {what}, {shown}, cannot be resolved: {unresolved}; import what it names at run time too, not "
+            f"{whose}: {what}, {annotation}, cannot be resolved: {unresolved}; import what it names at run time too, not "
             "under TYPE_CHECKING only, and define a class of it at the top of a module"
         ) from unresolved
 
@@ -157,9 +156,9 @@ def _enclosed(function: Any) -> dict[str, Any]:
     """The variables of the functions around it that it uses, by name; those that have a value by now."""
     cells: dict[str, Any] = {}
     names = getattr(getattr(function, "__code__", None), "co_freevars", ())
-    for name, cell in zip(names, getattr(function, "__closure__", None) or (), strict=True):
+    for place, name in enumerate(names):
         try:
-            cells[name] = cell.cell_contents
+            cells[name] = function.__closure__[place].cell_contents
         except ValueError:  # not assigned yet
             continue
     return cells

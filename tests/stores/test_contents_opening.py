@@ -13,6 +13,7 @@ from tenure.errors import StoreUnavailable
 from tenure.instants import StoreTime
 from tenure_sqlite import SqliteContents, open_contents, open_store
 from tests.stores.contents_faults import BOUND, LARGE, faulty, goes_on, put
+from tests.stores.contents_tables import alter
 from tests.stores.test_sqlite_trouble import Fault
 
 
@@ -89,3 +90,14 @@ def test_closing_does_not_wait_for_a_call_that_hangs(tmp_path: Path, monkeypatch
     assert not caller.is_alive()
     with pytest.raises(sqlite3.ProgrammingError):
         fault.opened[0].execute("SELECT 1")
+
+
+def test_a_content_has_one_of_three_states(tmp_path: Path) -> None:
+    """Whatever another program writes into the file."""
+    open_contents(f"sqlite:///{tmp_path}/s.db", "attachment").close()
+    with pytest.raises(sqlite3.IntegrityError, match="CHECK"):
+        alter(
+            tmp_path / "s.db",
+            "INSERT INTO contents (what, state, written_at, id, size, name, media_type) "
+            "VALUES ('attachment', 'new', 0, '', 0, '', '')",
+        )

@@ -231,12 +231,13 @@ def test_a_writer_elsewhere_makes_writes_wait_and_reads_not(tmp_path: Path) -> N
     path, fault = tmp_path / "s.db", Fault()
     store = faulty(path, fault)
     content = put(store, LARGE)
-    upload = store.begin()
+    upload, half = store.begin(), store.begin()
     upload.write(b"bytes")
+    half.write(LARGE)  # its first chunks are in the file
     with closing(connect(path, "rw")) as other:
         other.execute("BEGIN IMMEDIATE")
         assert b"".join(store.chunks(content.id)) == LARGE
-        store.begin()
+        store.begin()  # whoever still writes is not in its way
         with pytest.raises(StoreUnavailable, match="another process is writing"):
             upload.commit("", "")
     goes_on(store, b"bytes")

@@ -175,7 +175,5 @@ def _have_tables(link: sqlite3.Connection, first: str, tables: Sequence[str]) ->
 
 
 def _has(link: sqlite3.Connection, table: str) -> bool:
-    (found,) = link.execute(
-        "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = ?", (table,)
-    ).fetchone()
+    (found,) = link.execute("SELECT count(*) FROM sqlite_schema WHERE name = ?", (table,)).fetchone()
     return bool(found)

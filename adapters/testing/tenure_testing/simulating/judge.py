@@ -12,7 +12,7 @@ from attrs import define
 from tenure.asks import Act, Ask
 from tenure.attempt_types import Permitted, StartHandler, StopHandler, StopReason
 from tenure.instants import Instant
-from tenure.process import Cancelled, Failure, Outcome
+from tenure.process import Cancelled, Event, Failure, Outcome
 from tenure.replies import Answer, Claimed, EffectsRead, Fenced, Refused, Succeeded, Unknown
 from tenure.requests import (
     ClaimNext,
@@ -27,6 +27,7 @@ from tenure.requests import (
 from tenure_driver import Job
 from tenure_driver.messages import Answered, Asked, Inbound, Outbox, Reply, StoreCall
 from tenure_testing.playing import Execution, Host, Observer, World
+from tenure_testing.simulating.logs import Logs
 from tenure_testing.simulating.rows import Rows, Violation
 
 CHECKPOINT = 200
@@ -68,6 +69,7 @@ class Judge(Observer):
         self._world, self._gentle = world, gentle
         self.met: Counter[str] = Counter()
         self.rows = Rows(self.met, gentle)
+        self.logs = Logs(self.met, gentle)
         self._executed = 0
         self._holdings: dict[tuple[str, int], Holding] = {}
         self._unknown_claim: dict[str, int] = {}
@@ -85,6 +87,7 @@ class Judge(Observer):
                 self.met["fenced " + type(request).__name__] += 1
             elif isinstance(answer, Refused):
                 self.met["refused " + answer.reason.value] += 1
+                self.rows.refused(request, answer.reason)
         self._executed += 1
         if self._executed % CHECKPOINT == 0:
             self.look()
@@ -94,6 +97,7 @@ class Judge(Observer):
         if isinstance(reply, EffectsRead) and reply.effects:
             self.met["effect recorded before"] += 1
         new = self.rows.apply(request, reply)
+        self.logs.apply(request, reply, new, self.rows.rows, self._world.now)
         if isinstance(request, RequestCancel) and new:
             self._cancel_asked(request)
         elif isinstance(request, Complete):
@@ -106,6 +110,10 @@ class Judge(Observer):
     def look(self) -> None:
         """Every row is as its accepted changes made it (S1, S21, S22)."""
         self.rows.look(self._world.store.records())
+
+    def look_at_logs(self) -> None:
+        """Every log has what was answered, once and in order (S10, S21)."""
+        self.logs.look(self._world.store.inner)
 
     def _cancel_asked(self, request: RequestCancel) -> None:
         row = self.rows.rows[request.process_id]
@@ -204,6 +212,7 @@ class Judge(Observer):
             self.met[MET[what]] += 1
         if what == "store up":
             self.look()
+            self.look_at_logs()
 
     def _handed_over(self, host: Host, call: StoreCall) -> None:
         """The machine wants a write under a lease: with the time up to which it may be executed, and no later one than
@@ -278,6 +287,20 @@ class Judge(Observer):
         """A handler makes an effect. It is called by the handler, whose failure nothing of this may become."""
         try:
             self._made(process, token, key)
+        except Violation as violation:
+            self._world.raises(violation)
+
+    def given(self, process: str, token: int, event: Event) -> None:
+        """A handler was given an event. Called by the handler, too."""
+        try:
+            self.logs.given(process, token, event)
+        except Violation as violation:
+            self._world.raises(violation)
+
+    def in_vain(self, process: str, token: int, type: str, timeout: float) -> None:
+        """A handler waited in vain. Called by the handler, too."""
+        try:
+            self.logs.in_vain(process, token, type, timeout, self._world.now)
         except Violation as violation:
             self._world.raises(violation)
 

@@ -4,6 +4,7 @@ faults that are always all there hide each other."""
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from random import Random
 from typing import Any, TypeGuard, cast
 
@@ -21,6 +22,10 @@ HANDLERS = ("raises", "blocks", "ignores", "overruns")
 CLIENTS = ("cancel",)
 
 FAULTS = (*NETWORK, *FEED, *LOOPS, *HOSTS, *CLOCKS, *STORE, *HANDLERS, *CLIENTS)
+
+COMPANY = {"events": 0.28}
+"""Who else is in the world, and in which share of the seeds. `events`: clients that append events and follow logs, and
+handlers that wait for some. They are no faults: a plan without any is as it was before there was such company."""
 
 GENTLE = frozenset({"busy", "no hints", "drain", "raises", "overruns", "cancel"})
 """Faults under which a worker stays healthy, so that it never loses a lease (L3)."""
@@ -57,11 +62,15 @@ def _faults(plan: object, field: Attribute[tuple[str, ...]], value: object) -> N
     _must(field, value, _known(value), f"a list of one or more of {', '.join(FAULTS)}")
 
 
-def _known(value: object) -> bool:
+def _company(plan: object, field: Attribute[tuple[str, ...]], value: object) -> None:
+    _must(field, value, value == () or _known(value, COMPANY), f"a list of any of {', '.join(COMPANY)}")
+
+
+def _known(value: object, names: Collection[str] = FAULTS) -> bool:
     return (
         isinstance(value, tuple)
         and value != ()
-        and all(name in FAULTS for name in cast("tuple[object]", value))
+        and all(name in names for name in cast("tuple[object]", value))
     )
 
 
@@ -80,7 +89,8 @@ def _number(value: object) -> TypeGuard[float]:
 @frozen
 class Plan:
     """`store` is memory or sqlite. `storm` seconds long faults happen, each batch meeting one with probability `rate`;
-    then the weather is fair, and everything has to come to its end (L9). Raises InvalidValue."""
+    then the weather is fair, and everything has to come to its end (L9). `company` is who takes part besides; saved
+    plans that do not name it have none. Raises InvalidValue."""
 
     seed: int = field(validator=_whole)
     store: str = field(validator=_store)
@@ -90,6 +100,7 @@ class Plan:
     faults: tuple[str, ...] = field(converter=_names, validator=_faults)
     storm: float = field(validator=_seconds)
     rate: float = field(validator=_share)
+    company: tuple[str, ...] = field(default=(), converter=_names, validator=_company)
 
     @property
     def gentle(self) -> bool:
@@ -114,6 +125,9 @@ def planned(seed: int, store: str | None = None) -> Plan:
     share = random.choice((0.08, 0.2, 0.35, 0.7))
     faults = tuple(fault for fault in possible if random.random() < share) or (random.choice(possible),)
     workers, slots = random.randint(2, 5), random.choice((1, 2, 4, 8))
+    # From chance of its own, so that the seeds without company are played as they always were.
+    others = Random(f"{seed}/company")
+    company = tuple(name for name, share in COMPANY.items() if others.random() < share)
     return Plan(
         seed,
         store or ("sqlite" if chosen else "memory"),
@@ -123,6 +137,7 @@ def planned(seed: int, store: str | None = None) -> Plan:
         faults,
         float(random.randint(60, 240)),
         random.choice((0.02, 0.05, 0.1, 0.25)),
+        company,
     )
 
 

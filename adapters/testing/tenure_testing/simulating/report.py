@@ -33,6 +33,13 @@ SOMETIMES: dict[str, str] = {
     "drained": "a worker drained and started again",
     "lost too often": "a process was failed because it had lost its workers too often",
     "effect recorded before": "an attempt met an effect that an earlier one had recorded",
+    "append_event": "a client appended an event",
+    "event again": "an event that was sent again was answered as the first time",
+    "refused ended": "a client's event came after the end of its process",
+    "heard": "a handler was given an event that it waited for",
+    "heard again": "a later attempt was given an event that an earlier one had been given",
+    "waited in vain": "no event came within the time of a handler's wait",
+    "followed": "a client followed a log to its end",
     "store restarted": "the store was closed and opened again, and had everything that it had answered",
 }
 """What has to be met sometime in a run of enough seeds, so that no property holds for want of occasion."""

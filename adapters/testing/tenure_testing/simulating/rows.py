@@ -9,7 +9,8 @@ from collections.abc import Iterable
 from attrs import frozen
 
 from tenure.process import Cancelled, Outcome, Record
-from tenure.requests import Request
+from tenure.replies import Reason
+from tenure.requests import AppendEvent, Get, ReadEvents, Request, RequestCancel
 from tenure_testing.histories.changes import Change, Shown
 from tenure_testing.histories.law import EFFECTS, RULES, Row, differences
 from tenure_testing.simulating.changes import changes, read, told
@@ -78,6 +79,15 @@ class Rows:
         else:
             self._shows(row, change, said)
 
+    def refused(self, request: Request, reason: Reason) -> None:
+        """A request was refused for what the row is: then it has to be so (S21)."""
+        if isinstance(request, AppendEvent | RequestCancel | ReadEvents | Get):
+            row = self.rows.get(request.process_id)
+            if reason is Reason.NOT_FOUND and row is not None:
+                raise Violation("S21", f"{type(request).__name__} does not find {request.process_id}")
+            if reason is Reason.ENDED and (row is None or row.outcome is None):
+                raise Violation("S21", f"{request.process_id} takes no event, and has not ended")
+
     def _shows(self, row: Row, change: Change, said: str) -> None:
         """A replay, or a read."""
         if change.kind in ("claim", "read"):
@@ -90,7 +100,7 @@ class Rows:
             raise Violation("S9", f"{said} changed nothing, and was accepted")
         elif change.kind == "complete" and row.outcome != change.value[1]:
             raise Violation("S11", f"{said} answered another outcome than the row's")
-        elif change.kind in ("record_effect", "emit_event"):
+        elif change.kind in ("record_effect", "emit_event", "append_event"):
             # The first writer wins, so what counts is what was answered.
             recorded = row.keys.get(change.value[0])
             if recorded is None or recorded[-1] != change.value[-1]:

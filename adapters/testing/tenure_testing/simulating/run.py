@@ -14,6 +14,7 @@ from tenure.limits import Limits
 from tenure.timings import LeaseTimings
 from tenure_testing.playing import Host, Stuck, Task, World
 from tenure_testing.simulating.clients import LATEST_CANCEL, LONGEST_DELAY, PAUSE, cancelling, starting
+from tenure_testing.simulating.company import company
 from tenure_testing.simulating.judge import Judge
 from tenure_testing.simulating.plans import Plan
 from tenure_testing.simulating.rows import Violation
@@ -112,7 +113,7 @@ def _run(plan: Plan, url: str) -> Verdict:
 
 
 def _play(plan: Plan, world: World, storm: Storm, judge: Judge, count: Callable[[str], None]) -> None:
-    app = application(judge.made, count)
+    app = application(judge.made, judge, count)
     random = plan.random("workers")
     alone = random.random() < 0.7  # else all have one name
     workers = [
@@ -130,12 +131,13 @@ def _play(plan: Plan, world: World, storm: Storm, judge: Judge, count: Callable[
     ]
     visitor = world.visitor(CLIENT)
     tasks, seconds = _clients(plan, visitor, count)
+    others = company(plan, visitor, judge.logs)
     chaos = Chaos(plan, world, workers, count)
     world.run_for(plan.storm)
     storm.calm = True
     chaos.calm()
     bound = _bound(plan, seconds) + chaos.stepped
-    waiting = list(tasks)
+    waiting = tasks + others
 
     def over() -> bool:
         while waiting and waiting[-1].done:
@@ -145,13 +147,18 @@ def _play(plan: Plan, world: World, storm: Storm, judge: Judge, count: Callable[
     try:
         world.run_until(over, bound, "the end of every process")
     except Stuck as stuck:
-        raise Violation("L9", f"{stuck}: {_unfinished(world, tasks)}") from stuck
+        raise Violation("L9", f"{stuck}: {_unfinished(world, tasks + others)}") from stuck
     for number, task in enumerate(tasks[: plan.processes]):
         if task.error is not None:
             raise Violation("L9", f"the client of p{number} ended by {task.error!r}")
         judge.rows.agrees(f"p{number}", task.value)
+    for task in others:
+        if task.error is not None:
+            raise task.error
     judge.look()
+    judge.look_at_logs()
     judge.rows.conclude()
+    judge.logs.conclude()
 
 
 def _bound(plan: Plan, seconds: list[float]) -> float:

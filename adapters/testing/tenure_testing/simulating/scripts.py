@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from random import Random
-from typing import Any
+from typing import Any, Protocol
 
 import tenure
+from tenure.errors import WaitTimeout
+from tenure.process import Event
 from tenure_driver.blocking import BlockingContext
 from tenure_testing.playing import Cancelled, block, pass_time, sleep
 from tenure_testing.simulating.plans import Plan
@@ -17,8 +19,23 @@ SCRIPT = "script"
 BOUNDED = "bounded"
 PLAIN = "plain"
 
+NOTES = ("note", "call")
+"""Types of the events that clients append, where the plan has such clients."""
+HEARD = (*NOTES, "step")
+"""Types of the events that handlers wait for."""
+
 Made = Callable[[str, int, str], None]
 """Told when an effect is made: process id, token, key."""
+
+
+class Hears(Protocol):
+    """Told what handlers hear."""
+
+    def given(self, process: str, token: int, event: Event) -> None:
+        """A handler that waited under that token was given the event."""
+
+    def in_vain(self, process: str, token: int, type: str, timeout: float) -> None:
+        """It waited so many seconds, and was given none of that type."""
 
 
 class ScriptFailed(Exception):
@@ -27,8 +44,9 @@ class ScriptFailed(Exception):
     code = "scripted"
 
 
-def application(made: Made, count: Callable[[str], None]) -> tenure.App:
-    """The handlers. An effect's function tells `made`; `count` is told of what a good handler would not do."""
+def application(made: Made, hears: Hears, count: Callable[[str], None]) -> tenure.App:
+    """The handlers. An effect's function tells `made`, what is waited for is told to `hears`; `count` is told of what a
+    good handler would not do."""
     app = tenure.App()
 
     async def effect(ctx: tenure.Context, key: str, seconds: float) -> str:
@@ -44,6 +62,13 @@ def application(made: Made, count: Callable[[str], None]) -> tenure.App:
                     results.append(await ctx.effect(given[0], partial(effect, ctx), *given))
                 case "emit":
                     await ctx.emit("step", given[0], key=given[1])
+                case "wait":
+                    try:
+                        event = await ctx.wait_event(given[0], timeout=given[1])
+                    except WaitTimeout:
+                        hears.in_vain(ctx.id, ctx.fencing_token.token, given[0], given[1])
+                    else:
+                        hears.given(ctx.id, ctx.fencing_token.token, event)
                 case "sleep":
                     await sleep(given[0])
                 case "block":
@@ -74,6 +99,13 @@ def application(made: Made, count: Callable[[str], None]) -> tenure.App:
                 results.append(ctx.effect(given[0], partial(plain_effect, ctx), given[0]))
             elif operation == "emit":
                 ctx.emit("step", given[0], key=given[1])
+            elif operation == "wait":
+                try:
+                    event = ctx.wait_event(given[0], timeout=given[1])
+                except WaitTimeout:
+                    hears.in_vain(ctx.id, ctx.fencing_token.token, given[0], given[1])
+                else:
+                    hears.given(ctx.id, ctx.fencing_token.token, event)
             elif operation == "raise":
                 count("raises")
                 raise ScriptFailed("as it was told to")
@@ -103,6 +135,8 @@ def script_of(plan: Plan, number: int) -> tuple[str, list[list[Any]], float]:
         script.append(["raise"])
     if "overruns" in plan.faults and kind == BOUNDED:
         script.append(["sleep", 2 * MAX_RUN])
+    if "events" in plan.company:
+        _listen(plan.random(f"waits {number}"), script)
     return kind, script, sum(_seconds(operation) for operation in script)
 
 
@@ -120,6 +154,13 @@ def _operation(plan: Plan, random: Random, place: int) -> list[Any]:
             return ["emit", place, f"k{place}" if random.random() < 0.5 else None]
         case _:
             return ["sleep", seconds]
+
+
+def _listen(random: Random, script: list[list[Any]]) -> None:
+    """Let it wait for events here and there, for a bounded time."""
+    for _ in range(random.randint(0, 4)):
+        seconds = round(random.choice((0.0, 2.0, 15.0, 30.0)) * random.random(), 3)
+        script.insert(random.randint(0, len(script)), ["wait", random.choice(HEARD), seconds])
 
 
 def _seconds(operation: list[Any]) -> float:

@@ -27,6 +27,8 @@ def smaller(plan: Plan) -> Iterator[Plan]:
     for fault in plan.faults:
         if len(plan.faults) > 1:
             yield evolve(plan, faults=tuple(other for other in plan.faults if other != fault))
+    for one in plan.company:
+        yield evolve(plan, company=tuple(other for other in plan.company if other != one))
     if plan.storm > 10:
         yield evolve(plan, storm=float(plan.storm // 2))
     if plan.slots > 1:

@@ -1,0 +1,83 @@
+"""Who else takes part, where a plan has company: clients that append events to processes and follow their logs."""
+
+from __future__ import annotations
+
+from attrs import evolve
+
+import tenure
+from tenure.errors import RequestRefused, StoreUnavailable, StoreUnknown
+from tenure.process import ENDED
+from tenure.replies import Reason
+from tenure_testing.playing import Host, Task, sleep
+from tenure_testing.simulating.clients import PAUSE
+from tenure_testing.simulating.logs import Logs, Promise
+from tenure_testing.simulating.plans import Plan
+from tenure_testing.simulating.scripts import NOTES
+
+TOLD = 0.6
+"""The share of processes that clients append events to."""
+FOLLOWED = 0.2
+"""The share of processes whose log a client follows."""
+MOST_EVENTS = 6
+UNBORN = 10.0
+"""Seconds until it is asked again for a process that nobody has started yet."""
+
+
+def company(plan: Plan, visitor: Host, logs: Logs) -> list[Task]:
+    """The clients that the plan has besides those that start and cancel."""
+    if "events" not in plan.company:
+        return []
+    random = plan.random("tellers")
+    tasks: list[Task] = []
+    for number in range(plan.processes):
+        if random.random() < TOLD:
+            tasks.append(visitor.play(telling(visitor, plan, number, logs)))
+        if random.random() < FOLLOWED:
+            tasks.append(visitor.play(following(visitor, f"p{number}", logs)))
+    return tasks
+
+
+async def telling(visitor: Host, plan: Plan, number: int, logs: Logs) -> None:
+    """Append some events to the process in the storm, some with a key; each until it is known to be there, or that it
+    is too late."""
+    random, process = plan.random(f"teller {number}"), f"p{number}"
+    for place in range(random.randint(1, MOST_EVENTS)):
+        await sleep(plan.storm * random.random() / MOST_EVENTS)
+        type, key = random.choice(NOTES), f"k{place}" if random.random() < 0.5 else None
+        if not await _appended(visitor.client, Promise(process, type, f"{process}/{place}", 0, 1), key, logs):
+            return
+
+
+async def _appended(client: tenure.Client, wanted: Promise, key: str | None, logs: Logs) -> bool:
+    """Whether the event got there before the end. One without a key counts as often as it is asked for."""
+    most = 1
+    while True:
+        try:
+            seq = await client.append(wanted.process, wanted.type, wanted.payload, key=key)
+        except StoreUnavailable:
+            await sleep(PAUSE)
+        except (StoreUnknown, tenure.ProcessNotFound) as doubt:
+            # Not found, too: an earlier copy of the request may still be on its way, and find it.
+            most += key is None
+            await sleep(PAUSE if isinstance(doubt, StoreUnknown) else UNBORN)
+        except RequestRefused as refused:
+            if refused.reason != Reason.ENDED.value:
+                raise
+            return False
+        else:
+            logs.promised(evolve(wanted, seq=seq, most=most))
+            return True
+
+
+async def following(visitor: Host, process: str, logs: Logs) -> None:
+    """Follow the log to its end, whatever the store does: each event comes once and in order."""
+    after, ended = 0, False
+    while not ended:
+        try:
+            async for event in visitor.client.follow(process, after=after):
+                logs.followed(process, after, event)
+                after, ended = event.seq, event.type == ENDED
+        except StoreUnavailable:
+            await sleep(PAUSE)
+        except tenure.ProcessNotFound:
+            await sleep(UNBORN)
