@@ -1,6 +1,7 @@
-"""Plants a bug of the kill matrix in this process's own import of the product, and simulates: which property is broken.
+"""Plants a bug in this process's own import of the product, and simulates: which property is broken.
 
-python -m tests.simulation.planting K3 0 40     # bug, first seed, seeds
+python -m tests.simulation.planting K3 20 late,crash            # bug, seeds, faults
+python -m tests.simulation.planting E1 20 lost_answer events    # and company
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from types import CodeType, ModuleType
 from attrs import evolve
 
 from tests.matrix.patches import ROOT, Patch, read
+from tests.simulation.company_bugs import BUGS
 
 ON_SQLITE = ("K24b", "S21")
 """Bugs of the SQLite store."""
@@ -48,22 +50,25 @@ class _Finder(MetaPathFinder):
 def plant(name: str) -> None:
     """Have the bug in every import from now on; nothing of the product may have been imported yet."""
     assert not any(module.split(".")[0] == "tenure" for module in sys.modules), "tenure is imported already"
-    (patch,) = [one for one in read() if one.id == name]
+    (patch,) = [one for one in (*read(), *BUGS) if one.id == name]
     sys.meta_path.insert(0, _Finder(patch))
 
 
-def main(name: str, seeds: int, faults: str) -> None:
-    """Say which property is broken, by which seed; nothing where none is. `faults`, with commas, are all there are."""
+def main(name: str, seeds: int, faults: str, company: str = "") -> None:
+    """Say which property is broken, by which seed; nothing where none is. `faults` and `company`, with commas, are all
+    there are."""
     plant(name)
     from tenure_testing.simulating import planned, run
 
+    others = tuple(company.split(",")) if company else ()
     for seed in range(seeds):
         plan = planned(seed, "sqlite" if name in ON_SQLITE else "memory")
-        verdict = run(evolve(plan, faults=faults.split(","), rate=0.25, processes=20, workers=3))
+        plan = evolve(plan, company=others, faults=faults.split(","))
+        verdict = run(evolve(plan, rate=0.25, processes=20, workers=3))
         if not verdict.ok:
             print(verdict.broken, seed, verdict.what)
             return
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), sys.argv[3])
+    main(sys.argv[1], int(sys.argv[2]), *sys.argv[3:])

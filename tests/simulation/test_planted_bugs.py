@@ -35,7 +35,7 @@ PLANTED = (
     ("K19", "S2", "drain,late", "a release takes the token back"),
     ("K21", "L9", "crash", "what a dead worker claimed is never claimed again"),
     ("K22", "L3", "busy", "one failed renewal is a loss"),
-    ("K24b", "S23", "store restart", "what is answered is rolled back"),
+    ("K24b", "S21", "store restart", "what is answered is rolled back"),
     ("K6b", "C1", "store step", "the store's clock goes back for a row"),
     ("S16b", "S16", "cancel", "a process that nobody holds is not ended by its cancel"),
     ("S17", "S17", "drain", "a drained handler is written down as cancelled"),

@@ -16,9 +16,9 @@ from tenure_testing.simulating.scripts import NOTES
 
 TOLD = 0.6
 """The share of processes that clients append events to."""
-FOLLOWED = 0.2
+FOLLOWED = 0.1
 """The share of processes whose log a client follows."""
-MOST_EVENTS = 6
+MOST_EVENTS = 4
 UNBORN = 10.0
 """Seconds until it is asked again for a process that nobody has started yet."""
 
@@ -43,8 +43,9 @@ async def telling(visitor: Host, plan: Plan, number: int, logs: Logs) -> None:
     random, process = plan.random(f"teller {number}"), f"p{number}"
     for place in range(random.randint(1, MOST_EVENTS)):
         await sleep(plan.storm * random.random() / MOST_EVENTS)
-        type, key = random.choice(NOTES), f"k{place}" if random.random() < 0.5 else None
-        if not await _appended(visitor.client, Promise(process, type, f"{process}/{place}", 0, 1), key, logs):
+        wanted = Promise(process, random.choice(NOTES), f"{process}/{place}", 0, 1)
+        key = f"k{place}" if random.random() < 0.5 else None
+        if not await _appended(visitor.client, wanted, key, logs):
             return
 
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from attrs import define, field, frozen
 
-from tenure.canonical import parsed
+from tenure.canonical import Json, parsed
 from tenure.process import CANCEL_REQUESTED, ENDED, Event
 from tenure.replies import Claimed, EventsRead, Succeeded
 from tenure.requests import (
@@ -37,7 +37,7 @@ class Entry(NamedTuple):
 
     type: str
     key: str
-    payload: str | None
+    payload: Json | None
     token: int
     at: int
 
@@ -108,7 +108,9 @@ class Logs:
         if new:
             log.entries.append(entry)
             if seq != len(log.entries):
-                raise Violation("S10", f"event {entry.key} of {process} is {seq}, after {len(log.entries) - 1}")
+                raise Violation(
+                    "S10", f"event {entry.key} of {process} is {seq}, after {len(log.entries) - 1}"
+                )
             return
         if not 1 <= seq <= len(log.entries) or log.entries[seq - 1].key != entry.key:
             raise Violation("S10", f"event {entry.key} of {process}, sent again, was answered as {seq}")
@@ -136,8 +138,8 @@ class Logs:
             if not _is(event, number, entry):
                 raise Violation("S10" if _twice(read) else "S21", f"{said} has {event}, expected {entry}")
         if len(read.events) != len(expected):
-            number = "S21" if len(read.events) < len(expected) else "S10"
-            raise Violation(number, f"{said} has {len(read.events)} events, expected {len(expected)}")
+            named = "S21" if len(read.events) < len(expected) else "S10"
+            raise Violation(named, f"{said} has {len(read.events)} events, expected {len(expected)}")
         over = log.ended and request.after + len(expected) >= len(log.entries)
         if read.ended != over:
             raise Violation("S7", f"{said} says that it {'has' if read.ended else 'has not'} ended")
@@ -212,4 +214,6 @@ def _twice(read: EventsRead) -> bool:
 
 
 def _promised(promise: Promise, entry: Entry) -> bool:
-    return entry.type == promise.type and entry.payload is not None and parsed(entry.payload) == promise.payload
+    return (
+        entry.type == promise.type and entry.payload is not None and parsed(entry.payload) == promise.payload
+    )

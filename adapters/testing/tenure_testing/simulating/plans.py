@@ -23,7 +23,7 @@ CLIENTS = ("cancel",)
 
 FAULTS = (*NETWORK, *FEED, *LOOPS, *HOSTS, *CLOCKS, *STORE, *HANDLERS, *CLIENTS)
 
-COMPANY = {"events": 0.28}
+COMPANY = {"events": 0.25}
 """Who else is in the world, and in which share of the seeds. `events`: clients that append events and follow logs, and
 handlers that wait for some. They are no faults: a plan without any is as it was before there was such company."""
 

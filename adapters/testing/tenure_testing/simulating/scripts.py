@@ -158,8 +158,8 @@ def _operation(plan: Plan, random: Random, place: int) -> list[Any]:
 
 def _listen(random: Random, script: list[list[Any]]) -> None:
     """Let it wait for events here and there, for a bounded time."""
-    for _ in range(random.randint(0, 4)):
-        seconds = round(random.choice((0.0, 2.0, 15.0, 30.0)) * random.random(), 3)
+    for _ in range(random.randint(0, 3)):
+        seconds = round(random.choice((0.0, 2.0, 8.0, 20.0)) * random.random(), 3)
         script.insert(random.randint(0, len(script)), ["wait", random.choice(HEARD), seconds])
 
 

@@ -1,0 +1,70 @@
+"""Bugs that only show where a plan has company, as one-line patches in the form of `tests.matrix.patches`."""
+
+from __future__ import annotations
+
+from tests.matrix.patches import Patch
+
+REGISTRY, EVENTS = "core/tenure/registry.py", "core/tenure/events.py"
+LISTENING = "adapters/driver/tenure_driver/listening.py"
+
+
+def _patch(name: str, bug: str, breaks: str, file: str, within: str, old: str, new: str) -> Patch:
+    return Patch(name, bug, (breaks,), file, within, "", old, new)
+
+
+BUGS = (
+    _patch(
+        "E1",
+        "an event that a client sends again is stored again",
+        "S10",
+        REGISTRY,
+        "_append",
+        "if isinstance(moment.found, Event):",
+        "if isinstance(moment.found, Event) and record.outcome is not None:",
+    ),
+    _patch(
+        "E2",
+        "an event is acknowledged and not kept",
+        "S21",
+        REGISTRY,
+        "_appended",
+        "return Decision(Succeeded(EventAppended(_stamp(after), event.seq)), after, event)",
+        "return Decision(Succeeded(EventAppended(_stamp(after), event.seq)), after, None)",
+    ),
+    _patch(
+        "E3",
+        "a handler that waits again is given the same event again",
+        "delivery",
+        EVENTS,
+        "Hearing.next",
+        "return position.found.popleft()",
+        "return position.found[0]",
+    ),
+    _patch(
+        "E4",
+        "a handler that waits is given no event before the second",
+        "delivery",
+        EVENTS,
+        "_Position",
+        "reached: int = 0",
+        "reached: int = 1",
+    ),
+    _patch(
+        "E5",
+        "a handler that waits for an event looks at the log once and never again",
+        "delivery",
+        LISTENING,
+        "Listening._read",
+        "self._line.append(waiter.ask)",
+        "self._line.extend([waiter.ask][waiter.what.token :])",
+    ),
+    _patch(
+        "E6",
+        "who waits for events looks at the log once and never again",
+        "L9",
+        LISTENING,
+        "Listening._read",
+        "self._line.append(waiter.ask)",
+        "pass",
+    ),
+)
