@@ -1,4 +1,8 @@
-"""The trace of a seed: one short line for each step that can be seen, and the hash of all of them."""
+"""The trace of a seed: one short line for each step that can be seen, and the hash of all of them.
+
+Hashed with the lines is the whole content of each request when the machine hands it over, and of each answer when the
+store gives it: two runs that only differ in a payload, or in the order of a tuple, are not the same.
+"""
 
 from __future__ import annotations
 
@@ -23,19 +27,24 @@ class Trace(Observer):
         self._world = world
         self._sha = sha256()
         self._lines: list[str] = []
+        self._contents: list[str] = []
         self.last: deque[str] = deque(maxlen=kept)
         self.count = 0
 
-    def _line(self, what: str) -> None:
+    def _line(self, what: str, content: str = "") -> None:
+        """`content` is hashed, too, and too long to be read."""
         self._lines.append(f"{self._world.now} {what}")
+        if content:
+            self._contents.append(content)
         if len(self._lines) == BLOCK:
             self._flush()
 
     def _flush(self) -> None:
         self.count += len(self._lines)
         self.last.extend(self._lines)
-        self._sha.update(("\n".join(self._lines) + "\n").encode())
+        self._sha.update("\n".join([*self._lines, *self._contents, ""]).encode())
         self._lines.clear()
+        self._contents.clear()
 
     @property
     def hash(self) -> str:
@@ -45,7 +54,8 @@ class Trace(Observer):
 
     def turned(self, host: Host, inbox: Sequence[Inbound], box: Outbox) -> None:
         calls = " ".join([f"{type(call.request).__name__}#{call.id}" for call in box.calls])
-        self._line(f"{host.name} turns {len(inbox)}>{len(box.loop)} wake {box.wake_at} {calls}")
+        said = f"{host.name} turns {len(inbox)}>{len(box.loop)} wake {box.wake_at} {calls}"
+        self._line(said, repr(box.calls) if box.calls else "")
 
     def declined(self, host: Host, calls: Sequence[StoreCall]) -> None:
         self._line(f"{host.name} drops {[call.id for call in calls]}")
@@ -54,10 +64,13 @@ class Trace(Observer):
         sender = execution.sender.name if execution.sender else "-"
         pairs = zip(execution.requests, execution.answers, strict=True)
         said = " ".join([f"{type(request).__name__}:{_answer(answer)}" for request, answer in pairs])
-        self._line(f"store {execution.at} {sender}/{execution.sending} {said}")
+        self._line(f"store {execution.at} {sender}/{execution.sending} {said}", repr(execution.answers))
 
     def heard(self, host: Host, calls: Sequence[StoreCall], answers: Sequence[Answer]) -> None:
-        self._line(f"{host.name} hears {calls[0].id} {type(answers[0]).__name__}")
+        pairs = zip(calls, answers, strict=True)
+        self._line(
+            f"{host.name} hears {' '.join([f'{call.id}:{_answer(answer)}' for call, answer in pairs])}"
+        )
 
     def started(self, host: Host, job: Job) -> None:
         self._line(f"{host.name} starts {job.ctx.id} {job.token}")
