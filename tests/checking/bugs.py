@@ -169,6 +169,16 @@ def _forgets_the_reason(state: t.Stopping, event: t.CancelSeen) -> t.Step:
     return t.Step(changed(step.state, detail=""), step.commands)
 
 
+def _overtakes_a_renewal(shipped: Any) -> object:
+    """K16: what is in flight is neither waited for nor remembered."""
+
+    def last_write(state: t.Holding, *rest: Any) -> t.Step:
+        step: t.Step = shipped(changed(state, flight=None), *rest)
+        return step
+
+    return last_write
+
+
 def _ignores_its_tiers(shipped: Any) -> object:
     def unfit(terms: t.Terms, grant: Grant) -> object:
         return shipped(changed(terms, tier_fault=""), grant)
@@ -204,6 +214,8 @@ BUGS: list[tuple[str, str, Configuration, Patch]] = [
     ("S8", "K3: a release is not fenced", ROWS, deciding(Release, unfenced)),
     ("S9", "K2: a renewal is not fenced", ROWS, deciding(Renew, unfenced)),
     ("S9", "K16: a late renewal undoes a release", ROWS, deciding(Renew, _undoes_a_release)),
+    ("S9", "K16: a release overtakes", CANCEL, setting(attempt_rules, "release", _overtakes_a_renewal)),
+    ("S9", "K16: a complete overtakes", ROWS, setting(attempt_rules, "complete", _overtakes_a_renewal)),
     ("S9", "a renewal shortens", ROWS, deciding(Renew, writing(expires_at=CLOCK + 1))),
     ("S10", "the later writer wins", EFFECTS, deciding(RecordEffect, overwrites, blind=True)),
     ("S11", "another outcome again", ROWS, deciding(Complete, _another_outcome_is_the_same)),
@@ -221,6 +233,8 @@ BUGS: list[tuple[str, str, Configuration, Patch]] = [
     ("S18", "W3: an unanswered write is dropped", ROWS, entering(t.Completing, t.CallUnknown, LAST_WRITE_DROPPED)),
     ("S19", "K12: a row that it did not change", ROWS, setting(model, "_claim", _answers_what_it_did_not_change)),
     ("S20", "a take-over is not counted", ROWS, setting(model, "grant", _counts_nothing)),
+    ("L2", "K9: an unsent write is dropped", ROWS, entering(t.Completing, t.CallUnavailable, LAST_WRITE_DROPPED)),
+    ("L2", "a release is dropped", CANCEL, entering(t.Releasing, t.CallUnavailable, LAST_WRITE_DROPPED)),
     ("L3", "K22: one failed renewal", ROWS, entering(t.Running, t.CallUnknown, each(attempt_rules.fenced))),
     ("L1", "a wait beyond its cap", ROWS, setting(claims, "takeover_wait", _waits_beyond_its_cap)),
     ("CONTRACT 4", "a release delay that is ignored", ROWS, deciding(Release, writing(ready_at=CLOCK))),

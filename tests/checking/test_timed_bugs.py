@@ -56,6 +56,15 @@ def renews_while_opening_only(state: t.Holding) -> bool:
     return isinstance(state, t.Opening)
 
 
+def renews_no_handler_that_drains(state: t.Holding) -> bool:
+    draining = isinstance(state, t.Stopping) and state.why is t.StopReason.DRAIN
+    return shipped_may_renew(state) and not draining
+
+
+def waits_for_no_renewal(state: t.Holding, delay: int, event: t.Event, *said: t.Command) -> t.Step:
+    return shipped_release(changed(state, flight=None), delay, event, *said)
+
+
 def does_not_look_at_the_flag(state: t.Running, event: t.CallSucceeded) -> t.Step:
     reply: Any = event.reply
     blind = t.CallSucceeded(now=event.now, tag=event.tag, call=event.call, reply=changed(reply, cancel=None))
@@ -63,6 +72,7 @@ def does_not_look_at_the_flag(state: t.Running, event: t.CallSucceeded) -> t.Ste
 
 
 shipped_free_at, shipped_begin = claims.free_at, attempt_opening.begin
+shipped_may_renew, shipped_release = attempt_rules.may_renew, attempt_rules.release
 
 
 def never_free_after_an_expiry(record: Record, limits: Limits) -> StoreTime:
@@ -139,6 +149,13 @@ BLIND = entry(TABLE, (t.Running, t.CallSucceeded), "renewed", does_not_look_at_t
 
 BUGS: list[tuple[str, str, str, Patch]] = [
     ("L3", CANCELLED, "K11: never renewed", rule(attempt_rules, "may_renew", renews_while_opening_only)),
+    (
+        "L3",
+        DRAINED,
+        "K8: drains, not renewed",
+        rule(attempt_rules, "may_renew", renews_no_handler_that_drains),
+    ),
+    ("S9", DRAINED, "K16: does not wait for it", rule(attempt_rules, "release", waits_for_no_renewal)),
     ("L3", CANCELLED, "K22: one lost renewal ends it", ENDS_IT),
     ("L4", CANCELLED, "K17: the flag is not seen", BLIND),
     ("L1", CANCELLED, "an expired row stays taken", rule(claims, "free_at", never_free_after_an_expiry)),
@@ -150,7 +167,7 @@ BUGS: list[tuple[str, str, str, Patch]] = [
     (
         "L5",
         DRAINED,
-        "K8: given back first",
+        "given back first",
         entry(TABLE, (t.Running, t.StopAsked), "always", gives_back_at_once),
     ),
     ("L5", DRAINED, "the handler is not told", entry(TABLE, (t.Running, t.StopAsked), "always", stays)),

@@ -48,6 +48,11 @@ def budget_ends(state: t.Holding) -> Instant:
     return after(state.lease.since, times.ttl_ns - round((times.margin + times.stop_grace) * 1e9))
 
 
+def patience_ends(state: t.Holding) -> Instant:
+    """When a last write need not be repeated any more, counted here too."""
+    return after(budget_ends(state), state.terms.timings.patience_ns)
+
+
 def starts_once(of: Stepped) -> bool:
     """S12."""
     if isinstance(of.then.state, t.Opening) and not isinstance(of.state, t.Opening):
@@ -85,13 +90,19 @@ def is_silent_after_a_loss(of: Stepped) -> bool:
     holding = [state for state in (of.state, of.then.state) if isinstance(state, t.Holding)]
     if not holding:
         return not any(isinstance(send.request, MUTATES) for send in of.sends)
-    ends = max(budget_ends(state) for state in holding)
-    patience = holding[0].terms.timings.patience_ns
+    ends, patience = max(map(budget_ends, holding)), max(map(patience_ends, holding))
     for send in of.sends:
-        last = after(ends, patience) if isinstance(send.request, Complete | Release) else ends
+        last = patience if isinstance(send.request, Complete | Release) else ends
         if send.not_after is None or send.not_after > last:
             return False
     return True
+
+
+def writes_one_thing_at_a_time(of: Stepped) -> bool:
+    """S9, S8 (CONTRACT §5): nothing is sent while another call of the attempt is in the air. Else a renewal may arrive
+    after the release that was sent after it; that the store then refuses it is not to be relied upon alone (K16)."""
+    before = of.state.flight if isinstance(of.state, t.Holding) else None
+    return len(of.sends) <= (1 if before is None or of.flight is not None else 0)
 
 
 def starts_only_if_fit(of: Stepped) -> bool:
@@ -151,6 +162,16 @@ def resolves_what_is_unknown(of: Stepped) -> bool:
     return flight.request in waiting[:1] or isinstance(then, LOST) or (given_up and not last)
 
 
+def insists_on_its_last_write(of: Stepped) -> bool:
+    """L2, as far as one step can show it: an attempt that has something to write last ends when the store has answered
+    for good, or when its patience is over; not because an answer is missing or a call could not be sent."""
+    before = of.state
+    if not isinstance(before, t.Completing | t.Releasing) or isinstance(of.then.state, t.Holding):
+        return True
+    answered = isinstance(of.event, t.CallSucceeded | t.CallRefused | t.CallFenced) and of.flight is not None
+    return answered or of.event.now >= patience_ends(before)
+
+
 def keeps_what_it_may_keep(of: Stepped) -> bool:
     """L3, as far as one step can show it: a lease is given up as lost only when the store said so, or answered what
     the contract forbids; never for want of an answer."""
@@ -167,7 +188,9 @@ PROPERTIES: tuple[tuple[str, Callable[[Stepped], bool]], ...] = (
     ("S12", starts_once),
     ("S13", acts_within_its_budget),
     ("S14", is_silent_after_a_loss),
+    ("S9", writes_one_thing_at_a_time),
     ("S18", resolves_what_is_unknown),
+    ("L2", insists_on_its_last_write),
     ("S17", reports_what_happened),
     ("L3", keeps_what_it_may_keep),
 )

@@ -16,6 +16,7 @@ is much shorter than a tick, is over before the next one; and a handler that was
 `stop_grace`, unless the feature `stubborn` lets it go on.
 
 What a state leaves out, and why no behaviour is lost by it:
+- How long ago a handler was told to stop, once that is `stop_grace`: without max_run it is asked no further.
 - Instants. Each is kept relative to its own clock's now, in whole ticks, where the machine still looks at it, and not
   at all where it does not. Every one of them is bounded by a limit in time that the machine itself keeps. A call that
   waits for its back-off waits for a moment which is shorter than any tick.
@@ -99,8 +100,8 @@ class Stored(NamedTuple):
 
 class TimedWorld(Graph):
     """Features: `faults` (lost requests and replies, outages, sessions that fail), `healthy` (of renewals, never two
-    in a row are lost, and nothing else is), `crash`, `cancel`, `drain`, `stubborn`, `steps` (of the store's clock, over
-    the end of a lease: C3 cannot hold then, and is not judged), `named`."""
+    in a row are lost, and nothing else is), `crash`, `cancel`, `drain`, `slow`, `stubborn`, `steps` (of the store's
+    clock, over the end of a lease: C3 cannot hold then, and is not judged), `named`."""
 
     def __init__(self, configuration: Configuration) -> None:
         super().__init__()
@@ -246,7 +247,7 @@ class TimedWorld(Graph):
             return []  # within call_timeout it is answered, or lost
         if _waits_a_moment(state) or worker.session:
             return []
-        told = isinstance(state, t.Stopping | t.LeaseLost) and "stubborn" not in self.has
+        told = isinstance(state, t.Stopping | t.LeaseLost) and not {"stubborn", "slow"} & self.has
         if told and NANOS - getattr(state, "stopped", 0) >= self.times.stop_grace_ns:
             return []  # a handler that was told to stop is over within stop_grace
         events: list[t.AttemptEvent] = [t.Tick(now=Instant(NANOS), tag=2)]

@@ -52,8 +52,9 @@ TIMED = (
     _timed(
         "healthy workers that drain",
         6,
-        "healthy crash drain named",
-        "L5: given back before the handler has ended (K8), or the handler is never told",
+        "healthy crash drain slow named",
+        "L3: a handler that takes its time to stop is not renewed any more (K8); S9: the release does not wait for the "
+        "renewal that is in flight (K16); L5: given back before the handler has ended, or the handler is never told",
         *RUNS,
         *CRASHES,
         *RENEWALS,

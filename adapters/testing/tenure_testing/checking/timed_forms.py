@@ -45,7 +45,7 @@ def aged(state: t.AttemptState, now: Instant) -> t.AttemptState | None:
     if isinstance(state, t.Running | t.Stopping):
         moments = {"started": NOW}
     if isinstance(state, t.Stopping):
-        moments["stopped"] = _ago(state.stopped, now)
+        moments["stopped"] = max(_ago(state.stopped, now), Instant(-state.terms.timings.stop_grace_ns))
     flight, queue = _flight(state.flight, now), tuple(_waiting(call, now) for call in state.queue)
     return changed(state, record=RECORD, lease=_lease(state, now), flight=flight, queue=queue, **moments)
 
