@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.matrix.patches import Patch
 
 REGISTRY, EVENTS = "core/tenure/registry.py", "core/tenure/events.py"
+MODEL, MEMORY = "core/tenure/model.py", "adapters/memory/tenure_memory/tables.py"
 LISTENING = "adapters/driver/tenure_driver/listening.py"
 
 
@@ -66,5 +67,42 @@ BUGS = (
         "Listening._read",
         "self._line.append(waiter.ask)",
         "pass",
+    ),
+    _patch(
+        "P1",
+        "a prune removes what has not ended",
+        "S21",
+        MEMORY,
+        "MemoryTables.prune",
+        "old = [row for row in (self.records[name] for _, name in self.ended) if row.changed_at < cutoff]",
+        "old = [row for row in self.records.values() if row.changed_at < cutoff]",
+    ),
+    _patch(
+        "P2",
+        "a prune removes what can still answer a replay",
+        "S21",
+        MODEL,
+        "execute",
+        "age = max(request.older_than, tables.limits.retry_horizon)",
+        "age = request.older_than",
+    ),
+    _patch(
+        "P3",
+        "what has ended is not found any more, though nobody pruned it",
+        "S21",
+        MODEL,
+        "execute",
+        "return Succeeded(Got(record)) if record else Refused(Reason.NOT_FOUND)",
+        "return Succeeded(Got(record)) if record and record.held else Refused(Reason.NOT_FOUND)",
+    ),
+    _patch(
+        "P4",
+        "an event that comes after its process was pruned makes it again",
+        "S4",
+        REGISTRY,
+        "_emit",
+        "if record is None:",
+        "if record is None and (record := Record(Registration(request.fence.process_id, Work('k'), ('step',)),"
+        " *[moment.number] * 2, *[moment.clock] * 2, request.fence.token, request.fence.claim, True)) is None:",
     ),
 )

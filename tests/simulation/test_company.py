@@ -15,21 +15,28 @@ from attrs import evolve
 from tenure.errors import InvalidValue
 from tenure_testing.simulating import Verdict, planned, run, shrunk
 from tenure_testing.simulating.plans import COMPANY, Plan, plan_of
-from tests.matrix.patches import Patch
+from tests.matrix.patches import Patch, read
 from tests.simulation.company_bugs import BUGS
 
 ROOT = Path(__file__).parents[2]
 SEEDS = "20"
 
 FAULTS = {
-    "E1": "lost answer",
-    "E2": "crash",
-    "E3": "crash",
-    "E4": "crash",
-    "E5": "busy",
-    "E6": "busy",
+    "E1": ("events", "lost answer"),
+    "E2": ("events", "crash"),
+    "E3": ("events", "crash"),
+    "E4": ("events", "crash"),
+    "E5": ("events", "busy"),
+    "E6": ("events", "busy"),
+    "P1": ("prune", "crash"),
+    "P2": ("prune", "crash"),
+    "P3": ("prune", "busy"),
+    "P4": ("prune", "doubled"),
+    "K20": ("prune", "late"),
 }
-"""The faults under which each bug is looked for."""
+"""The company and the faults with which each bug is looked for."""
+
+PATCHES = (*BUGS, *(patch for patch in read() if patch.id in FAULTS))
 
 MET = {
     "events": (
@@ -41,15 +48,16 @@ MET = {
         "waited in vain",
         "followed",
     ),
+    "prune": ("pruned", "fenced where pruned", "not found where pruned"),
 }
 """What each company is there to meet."""
 
 
-@pytest.mark.parametrize("patch", BUGS, ids=[bug.id for bug in BUGS])
+@pytest.mark.parametrize("patch", PATCHES, ids=[patch.id for patch in PATCHES])
 def test_few_seeds_find_a_bug_that_company_meets(patch: Patch) -> None:
-    company = {"E": "events", "P": "prune"}[patch.id[0]]
+    company, faults = FAULTS[patch.id]
     ran = subprocess.run(
-        [sys.executable, "-m", "tests.simulation.planting", patch.id, SEEDS, FAULTS[patch.id], company],
+        [sys.executable, "-m", "tests.simulation.planting", patch.id, SEEDS, faults, company],
         cwd=ROOT,
         capture_output=True,
         text=True,

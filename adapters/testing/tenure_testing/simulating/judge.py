@@ -18,6 +18,7 @@ from tenure.requests import (
     ClaimNext,
     Complete,
     EmitEvent,
+    Prune,
     RecordEffect,
     Release,
     Renew,
@@ -26,12 +27,13 @@ from tenure.requests import (
 )
 from tenure_driver import Job
 from tenure_driver.messages import Answered, Asked, Inbound, Outbox, Reply, StoreCall
+from tenure_testing.histories.law import HORIZON
 from tenure_testing.playing import Execution, Host, Observer, World
 from tenure_testing.simulating.logs import Logs
 from tenure_testing.simulating.rows import Rows, Violation
 
 CHECKPOINT = 200
-"""Executions between two looks at every row."""
+"""Executions between two looks at every row, where none is pruned."""
 
 FENCED_REQUESTS = (Renew, RecordEffect, EmitEvent, Complete, Release)
 MACHINES_OWN = ("lost_too_often", "process_recovery_failed", "max_run_exceeded", "handler_cancelled")
@@ -63,10 +65,11 @@ class Holding:
 
 
 class Judge(Observer):
-    """`gentle`: no fault excuses a lost lease. `met` counts what was met, for the sometimes-properties."""
+    """`gentle`: no fault excuses a lost lease. `horizon`: milliseconds for which what ended is kept. `met` counts what
+    was met, for the sometimes-properties."""
 
-    def __init__(self, world: World, gentle: bool) -> None:
-        self._world, self._gentle = world, gentle
+    def __init__(self, world: World, gentle: bool, horizon: int = HORIZON) -> None:
+        self._world, self._gentle, self._horizon = world, gentle, horizon
         self.met: Counter[str] = Counter()
         self.rows = Rows(self.met, gentle)
         self.logs = Logs(self.met, gentle)
@@ -85,11 +88,12 @@ class Judge(Observer):
                 self._accepted(execution, request, answer)
             elif isinstance(answer, Fenced):
                 self.met["fenced " + type(request).__name__] += 1
+                self.rows.fenced(request)
             elif isinstance(answer, Refused):
                 self.met["refused " + answer.reason.value] += 1
                 self.rows.refused(request, answer.reason)
         self._executed += 1
-        if self._executed % CHECKPOINT == 0:
+        if self._executed % CHECKPOINT == 0 or any(isinstance(one, Prune) for one in execution.requests):
             self.look()
 
     def _accepted(self, execution: Execution, request: Request, answer: Succeeded) -> None:
@@ -98,7 +102,9 @@ class Judge(Observer):
             self.met["effect recorded before"] += 1
         new = self.rows.apply(request, reply)
         self.logs.apply(request, reply, new, self.rows.rows, self._world.now)
-        if isinstance(request, RequestCancel) and new:
+        if isinstance(request, Prune):
+            self.logs.forget(self.rows.prune(request, answer.reply, execution.at, self._horizon))
+        elif isinstance(request, RequestCancel) and new:
             self._cancel_asked(request)
         elif isinstance(request, Complete):
             self._cleared_up(request, new)

@@ -4,7 +4,7 @@ read of the log, what handlers are given that wait, and what clients were promis
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from attrs import define, field, frozen
@@ -144,6 +144,11 @@ class Logs:
         if read.ended != over:
             raise Violation("S7", f"{said} says that it {'has' if read.ended else 'has not'} ended")
 
+    def forget(self, pruned: Iterable[str]) -> None:
+        """Logs went with their rows. An attempt that is not over yet still has what it was given of them."""
+        for process in pruned:
+            del self.logs[process]
+
     # --- handlers -------------------------------------------------------------------------------------------------
 
     def given(self, process: str, token: int, event: Event) -> None:
@@ -175,8 +180,8 @@ class Logs:
 
     def followed(self, process: str, after: int, event: Event) -> None:
         """A client that follows the log was given the event after the one numbered `after`."""
-        log = self.logs[process]
-        if not after < len(log.entries) or not _is(event, after + 1, log.entries[after]):
+        logs = [log.entries[after] for log in self._every[process] if after < len(log.entries)]
+        if not any(_is(event, after + 1, entry) for entry in logs):
             raise Violation("S21", f"a client follows {process} after {after}, and was given {event}")
         self._met["followed"] += event.type == ENDED
 

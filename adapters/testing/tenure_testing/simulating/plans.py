@@ -23,9 +23,10 @@ CLIENTS = ("cancel",)
 
 FAULTS = (*NETWORK, *FEED, *LOOPS, *HOSTS, *CLOCKS, *STORE, *HANDLERS, *CLIENTS)
 
-COMPANY = {"events": 0.25}
+COMPANY = {"events": 0.25, "prune": 0.2}
 """Who else is in the world, and in which share of the seeds. `events`: clients that append events and follow logs, and
-handlers that wait for some. They are no faults: a plan without any is as it was before there was such company."""
+handlers that wait for some. `prune`: somebody prunes what has ended, soon after it did. They are no faults: a plan
+without any is as it was before there was such company."""
 
 GENTLE = frozenset({"busy", "no hints", "drain", "raises", "overruns", "cancel"})
 """Faults under which a worker stays healthy, so that it never loses a lease (L3)."""

@@ -40,6 +40,9 @@ SOMETIMES: dict[str, str] = {
     "heard again": "a later attempt was given an event that an earlier one had been given",
     "waited in vain": "no event came within the time of a handler's wait",
     "followed": "a client followed a log to its end",
+    "pruned": "what had ended was pruned",
+    "fenced where pruned": "a write came after its process was pruned",
+    "not found where pruned": "a client asked for a process that was pruned",
     "store restarted": "the store was closed and opened again, and had everything that it had answered",
 }
 """What has to be met sometime in a run of enough seeds, so that no property holds for want of occasion."""

@@ -5,12 +5,25 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from typing import Any
 
 from attrs import frozen
 
 from tenure.process import Cancelled, Outcome, Record
 from tenure.replies import Reason
-from tenure.requests import AppendEvent, Get, ReadEvents, Request, RequestCancel
+from tenure.requests import (
+    AppendEvent,
+    Complete,
+    EmitEvent,
+    Get,
+    Prune,
+    ReadEvents,
+    RecordEffect,
+    Release,
+    Renew,
+    Request,
+    RequestCancel,
+)
 from tenure_testing.histories.changes import Change, Shown
 from tenure_testing.histories.law import EFFECTS, RULES, Row, differences
 from tenure_testing.simulating.changes import changes, read, told
@@ -42,6 +55,7 @@ class Rows:
         self.version = self._token = 0
         self.granted: dict[int, Held] = {}
         self.effects: dict[tuple[str, str], int] = {}
+        self.pruned: dict[str, list[Row]] = {}
 
     def apply(self, request: Request, reply: object) -> bool:
         """A request was accepted: whether it changed a row. Raises Violation."""
@@ -56,11 +70,15 @@ class Rows:
         if version > self.version:
             if version != self.version + 1 or kind == "read":
                 raise Violation("S1", f"{said}: no request made the versions from {self.version + 1}")
+            if row is None and kind != "register" and change.process in self.pruned:
+                number = "S11" if kind == "complete" else "S4"
+                raise Violation(number, f"{said} was accepted, and its row was pruned")
             objection = RULES[kind](row, change, self._token)
             if objection is not None:
                 raise Violation(objection[0][0], f"{said} {objection[1]}")
             if row is None:
                 row = self.rows[change.process] = Row()
+                self.met["registered again"] += change.process in self.pruned
             if change.at < row.at:
                 raise Violation("C1", f"{said} at {change.at} ms, after a change at {row.at} ms")
             self._meet(row, change)
@@ -79,11 +97,41 @@ class Rows:
         else:
             self._shows(row, change, said)
 
+    def prune(self, request: Prune, reply: Any, at: int, horizon: int) -> list[str]:
+        """Rows were removed at that store time: which ones, by the law. Only what ended longer ago than the horizon
+        goes, in the order of registration; `look` sees whether it was so."""
+        count: int = reply.count
+        cutoff = at - max(request.older_than, horizon)
+        old = [process for process, row in self.rows.items() if row.outcome is not None and row.at < cutoff]
+        if count != min(len(old), request.limit):
+            said = f"a prune of what ended before {cutoff} ms, {request.limit} at most, removed {count}"
+            raise Violation("S21", f"{said}, and {len(old)} are so old")
+        for process in old[: request.limit]:
+            # What its id is registered for after this is another process.
+            self.pruned.setdefault(process, []).append(self.rows.pop(process))
+        if count:
+            self.met["pruned"] += count
+            gone = {*old[: request.limit]}
+            self.effects = {key: version for key, version in self.effects.items() if key[0] not in gone}
+        return old[: request.limit]
+
+    def was_pruned(self, process: str) -> bool:
+        """Whether a process of that id was pruned sometime."""
+        return process in self.pruned
+
+    def fenced(self, request: Request) -> None:
+        """A request was fenced."""
+        if isinstance(request, Complete | Release | EmitEvent | RecordEffect | Renew):
+            process = request.fence.process_id
+            self.met["fenced where pruned"] += process in self.pruned and process not in self.rows
+
     def refused(self, request: Request, reason: Reason) -> None:
         """A request was refused for what the row is: then it has to be so (S21)."""
         if isinstance(request, AppendEvent | RequestCancel | ReadEvents | Get):
             row = self.rows.get(request.process_id)
-            if reason is Reason.NOT_FOUND and row is not None:
+            if reason is Reason.NOT_FOUND and row is None:
+                self.met["not found where pruned"] += request.process_id in self.pruned
+            elif reason is Reason.NOT_FOUND:
                 raise Violation("S21", f"{type(request).__name__} does not find {request.process_id}")
             if reason is Reason.ENDED and (row is None or row.outcome is None):
                 raise Violation("S21", f"{request.process_id} takes no event, and has not ended")
@@ -132,12 +180,18 @@ class Rows:
             seen += 1
             row = self.rows.get(record.id)
             if row is None:
-                raise Violation("S1", f"{record.id} exists, and nobody registered it")
+                number = "S11" if record.id in self.pruned else "S1"
+                raise Violation(number, f"{record.id} exists, and nobody registered it")
             self._shows(row, read(record), f"a read of {record.id}")
             if row.version != record.version:
                 raise Violation("S21", f"{record.id} is at version {record.version}, expected {row.version}")
         if seen != len(self.rows):
             raise Violation("S21", f"{len(self.rows) - seen} rows are gone")
+
+    @property
+    def ended(self) -> bool:
+        """Whether every row has ended."""
+        return all(row.outcome is not None for row in self.rows.values())
 
     def conclude(self) -> None:
         """Everything has ended (L9)."""
@@ -147,8 +201,8 @@ class Rows:
 
     def agrees(self, process: str, outcome: Outcome) -> None:
         """What a client was told is how the row says that the process ended (S11, S23)."""
-        row = self.rows.get(process)
-        if row is None or row.outcome != told(outcome):
+        rows = [*self.pruned.get(process, ()), *filter(None, [self.rows.get(process)])]
+        if not any(row.outcome == told(outcome) for row in rows):
             raise Violation(
                 "S11", f"a client was told that {process} ended by {outcome}, and the row says otherwise"
             )

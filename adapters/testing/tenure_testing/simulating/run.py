@@ -8,13 +8,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from attrs import asdict, frozen
+from attrs import asdict, evolve, frozen
 
 from tenure.limits import Limits
 from tenure.timings import LeaseTimings
 from tenure_testing.playing import Host, Stuck, Task, World
-from tenure_testing.simulating.clients import LATEST_CANCEL, LONGEST_DELAY, PAUSE, cancelling, starting
-from tenure_testing.simulating.company import company
+from tenure_testing.simulating.clients import (
+    LATEST_CANCEL,
+    LONGEST_DELAY,
+    PAUSE,
+    WasPruned,
+    cancelling,
+    starting,
+)
+from tenure_testing.simulating.company import HORIZONS, company
 from tenure_testing.simulating.judge import Judge
 from tenure_testing.simulating.plans import Plan
 from tenure_testing.simulating.rows import Violation
@@ -86,8 +93,9 @@ def _run(plan: Plan, url: str) -> Verdict:
 
     storm = Storm(plan, count)
     number, what = "", ""
-    with World(url, plan.seed, weather=storm, limits=LIMITS) as world:
-        judge, trace = Judge(world, plan.gentle), Trace(world)
+    limits = _limits(plan)
+    with World(url, plan.seed, weather=storm, limits=limits) as world:
+        judge, trace = Judge(world, plan.gentle, limits.retry_horizon), Trace(world)
         world.observers += [trace, judge]
         began = world.now
         try:
@@ -112,6 +120,13 @@ def _run(plan: Plan, url: str) -> Verdict:
         )
 
 
+def _limits(plan: Plan) -> Limits:
+    """Those of the store."""
+    if "prune" not in plan.company:
+        return LIMITS
+    return evolve(LIMITS, retry_horizon=plan.random("horizon").choice(HORIZONS))
+
+
 def _play(plan: Plan, world: World, storm: Storm, judge: Judge, count: Callable[[str], None]) -> None:
     app = application(judge.made, judge, count)
     random = plan.random("workers")
@@ -130,8 +145,8 @@ def _play(plan: Plan, world: World, storm: Storm, judge: Judge, count: Callable[
         for number in range(1, plan.workers + 1)
     ]
     visitor = world.visitor(CLIENT)
-    tasks, seconds = _clients(plan, visitor, count)
-    others = company(plan, visitor, judge.logs)
+    tasks, seconds = _clients(plan, visitor, judge.rows.was_pruned, count)
+    others = company(plan, visitor, judge)
     chaos = Chaos(plan, world, workers, count)
     world.run_for(plan.storm)
     storm.calm = True
@@ -142,7 +157,9 @@ def _play(plan: Plan, world: World, storm: Storm, judge: Judge, count: Callable[
     def over() -> bool:
         while waiting and waiting[-1].done:
             waiting.pop()
-        return not waiting and not any(host.running for host in workers)
+        if waiting or any(host.running for host in workers):
+            return False
+        return "prune" not in plan.company or judge.rows.ended
 
     try:
         world.run_until(over, bound, "the end of every process")
@@ -151,7 +168,8 @@ def _play(plan: Plan, world: World, storm: Storm, judge: Judge, count: Callable[
     for number, task in enumerate(tasks[: plan.processes]):
         if task.error is not None:
             raise Violation("L9", f"the client of p{number} ended by {task.error!r}")
-        judge.rows.agrees(f"p{number}", task.value)
+        if task.value is not None:
+            judge.rows.agrees(f"p{number}", task.value)
     for task in others:
         if task.error is not None:
             raise task.error
@@ -168,10 +186,14 @@ def _bound(plan: Plan, seconds: list[float]) -> float:
     if "cancel" in plan.faults:
         outlasts = max(outlasts, (LATEST_CANCEL - 1) * plan.storm)
     places = plan.workers * (1 if "blocks" in plan.faults else plan.slots)
-    return SETTLING + outlasts + max(seconds) + sum(seconds) / places
+    # A start that comes late, after its process was pruned, makes it once more.
+    times = 2 if "prune" in plan.company else 1
+    return outlasts + times * (SETTLING + max(seconds) + sum(seconds) / places)
 
 
-def _clients(plan: Plan, visitor: Host, count: Callable[[str], None]) -> tuple[list[Task], list[float]]:
+def _clients(
+    plan: Plan, visitor: Host, was_pruned: WasPruned, count: Callable[[str], None]
+) -> tuple[list[Task], list[float]]:
     tasks: list[Task] = []
     seconds: list[float] = []
     for number in range(plan.processes):
@@ -184,13 +206,13 @@ def _clients(plan: Plan, visitor: Host, count: Callable[[str], None]) -> tuple[l
             and any(operation in ("block", "ignore") for operation, *_ in script)
         )
         seconds.append((1 + max(MAX_LOST)) * max(takes, LEFT_BEHIND) if deaf else takes)
-        tasks.append(visitor.play(starting(visitor.client, plan, number, kind, script)))
+        tasks.append(visitor.play(starting(visitor.client, plan, number, kind, script, was_pruned)))
     if "cancel" in plan.faults:
         random = plan.random("cancels")
         for number in range(plan.processes):
             if random.random() < CANCELLED:
                 count("cancel")
-                tasks.append(visitor.play(cancelling(visitor.client, plan, number)))
+                tasks.append(visitor.play(cancelling(visitor.client, plan, number, was_pruned)))
     return tasks, seconds
 
 
