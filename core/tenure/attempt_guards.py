@@ -111,7 +111,9 @@ def refused_for_good(state: t.Completing, event: CallRefused) -> bool:
 
 
 def granted(state: Claiming, event: CallSucceeded) -> bool:
-    return claiming(state, event) and isinstance(event.reply, Claimed) and len(event.reply.grants) == 1
+    if not claiming(state, event) or not isinstance(event.reply, Claimed):
+        return False
+    return [grant.record.id for grant in event.reply.grants] == [state.request.process_id]
 
 
 def granted_nothing(state: Claiming, event: CallSucceeded) -> bool:

@@ -25,6 +25,9 @@ MAX_DIGITS = 4_000
 
 _TOO_BIG = 10**MAX_DIGITS
 
+_FORM: dict[str, Any] = {"sort_keys": True, "separators": (",", ":"), "ensure_ascii": False}
+_ENCODER = json.JSONEncoder(**_FORM)
+
 NULL = Json("null")
 
 
@@ -33,7 +36,7 @@ def canonical(value: Any, what: str = "the value", limit: int | None = None) -> 
     if value is None:
         return NULL
     _check(value, what, "$", 0)
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    text = _ENCODER.encode(value)
     if limit is not None:
         size = utf8_size(text)
         if size > limit:

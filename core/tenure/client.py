@@ -84,11 +84,11 @@ class Client:
     _ask: AskFunction
     _convert: Converter
     _new_id: Callable[[], str]
+    _opens: Callable[[str], Awaitable[Session]] | None = None
+    _attachments: Contents | None = None
+    _artifacts: Contents | None = None
     limit: int = field(kw_only=True)
     timeout: float = field(default=30.0, kw_only=True)
-    _opens: Callable[[str], Awaitable[Session]] | None = field(default=None, kw_only=True, alias="opens")
-    _attachments: Contents | None = field(default=None, kw_only=True, alias="attachments")
-    _artifacts: Contents | None = field(default=None, kw_only=True, alias="artifacts")
 
     async def session(self, session_id: str) -> Session:
         """Open a session as a client, without a lease: it writes as long as its head is the session's (CONTRACT §8).

@@ -61,21 +61,22 @@ class Following:
     `more(after)` waits for what the log has after that number. A call that is cancelled loses no event.
     """
 
-    _more: Callable[[int], Awaitable[Heard]]
+    _more: Callable[[int], Awaitable[Heard]] | None
     _after: int
     _page: deque[Event] = field(factory=deque[Event], init=False)
-    _ended: bool = field(default=False, init=False)
 
     def __aiter__(self) -> Following:
         return self
 
     async def __anext__(self) -> Event:
         while not self._page:
-            if self._ended:
+            if self._more is None:
                 raise StopAsyncIteration
             more = await self._more(self._after)
             self._page.extend(event for event in more.events if event.seq > self._after)
-            self._after, self._ended = max(self._after, more.reached), more.ended
+            self._after = max(self._after, more.reached)
+            if more.ended:
+                self._more = None
         return self._page.popleft()
 
 

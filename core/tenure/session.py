@@ -106,7 +106,7 @@ class Session:
         self._path: list[Entry] = []
         self._tree: dict[str, Entry] | None = {} if residency is Residency.KEEP_ALL else None
         self._appended = self._moved = 0
-        self._busy = False
+        self._running: Coroutine[Any, Any, object] | None = None
 
     def over(self, ask: AskFunction) -> Session:
         """The same session as it stands, for a caller that asks by another `ask`, such as a plain handler, whose calls
@@ -175,14 +175,14 @@ class Session:
         await self._alone(self._delete())
 
     async def _alone(self, running: Coroutine[Any, Any, T]) -> T:
-        if self._busy:
+        if self._running is not None:
             running.close()
             raise SessionBusy(self._id)
-        self._busy = True
+        self._running = running
         try:
             return await running
         finally:
-            self._busy = False
+            self._running = None
 
     # --- changes --------------------------------------------------------------------------------------------------
 
@@ -244,8 +244,9 @@ class Session:
     # --- loading --------------------------------------------------------------------------------------------------
 
     async def _load(self) -> None:
-        corrupt: SessionCorrupt | None = None
-        for _ in range(TRIES):
+        tried = 0
+        while True:
+            tried += 1
             opened = await self._reply(Open(self._fence), Opened, "opening it")
             try:
                 if self._tree is None:
@@ -254,10 +255,9 @@ class Session:
                     tree = await self._read_tree(opened)
                     self._tree, self._path = tree, _path_in(tree, opened.head)
                 return
-            except SessionCorrupt as found:  # so it also looks where somebody deleted it while it was read
-                corrupt = found
-        assert corrupt is not None
-        raise corrupt
+            except SessionCorrupt:  # so it also looks where somebody deleted it while it was read
+                if tried == TRIES:
+                    raise
 
     async def _read_path(self, opened: Opened) -> list[Entry]:
         path: list[Entry] = []
@@ -306,11 +306,11 @@ class Session:
 
     def _check(self, entry: Entry) -> None:
         try:
-            sound = canonical(parsed(entry.body)) == entry.body
+            if canonical(parsed(entry.body)) == entry.body:
+                return
         except (ValueError, TypeError, RecursionError):
-            sound = False
-        if not sound:
-            raise SessionCorrupt(self._id, entry.id, "its body is not canonical JSON")
+            pass
+        raise SessionCorrupt(self._id, entry.id, "its body is not canonical JSON")
 
     # --- asking ---------------------------------------------------------------------------------------------------
 

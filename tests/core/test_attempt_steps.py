@@ -16,7 +16,7 @@ from tenure.attempt_rules import ask_answered
 from tenure.canonical import NULL
 from tenure.instants import Instant, StoreTime
 from tenure.process import Cancelled, Success
-from tenure.replies import EffectRecorded, Fenced, Grant, Renewed, Succeeded
+from tenure.replies import Claimed, EffectRecorded, Fenced, Grant, Renewed, Succeeded
 from tenure.requests import Claim, Complete, EmitEvent, Release, Renew
 from tests.core import samples
 from tests.core.samples import CLAIM, EFFECT, FENCE, LEASE, RECORD, SECOND, STAMP, START
@@ -51,6 +51,17 @@ DRAINING = t.Stopping(
 def test_a_claim_that_is_not_wanted_any_more() -> None:
     claiming = t.Claiming(TERMS, Claim(CLAIM, "p", 30_000), 1, START, START)
     assert step(claiming, t.StopAsked(now=NOW, tag=9)) == t.Step(evolve(claiming, wanted=False))
+
+
+@pytest.mark.parametrize("ids", [("q",), ("p", "p")])
+def test_a_claim_of_one_process_that_is_granted_other_rows(ids: tuple[str, ...]) -> None:
+    """S12: nothing is started from an answer that the contract forbids."""
+    claiming = t.Claiming(TERMS, Claim(CLAIM, "p", 30_000), 1, START, START)
+    rows = [evolve(RECORD, registration=evolve(RECORD.registration, id=name)) for name in ids]
+    reply = Claimed(tuple(Grant(FENCE, row) for row in rows), 1)
+    after = step(claiming, t.CallSucceeded(now=NOW, tag=9, call=1, reply=reply))
+    said = "the store answered the claim with something else, which the contract forbids"
+    assert after == t.Step(t.ClaimRefused("p", said), (t.Report("p", said),))
 
 
 def test_a_session_that_is_open_starts_the_handler() -> None:

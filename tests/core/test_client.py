@@ -291,4 +291,4 @@ def test_a_client_waits_thirty_seconds_for_the_store_unless_it_is_told_otherwise
     assert {ask.timeout for ask in world.asked if isinstance(ask, Submit)} == {30.0}
     make: Any = Client
     with pytest.raises(TypeError):
-        make(world.ask, world.convert, str, 2.5, limit=LIMIT)
+        make(world.ask, world.convert, str, None, None, None, 2.5, limit=LIMIT)

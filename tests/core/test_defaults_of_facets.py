@@ -162,7 +162,6 @@ def test_what_a_machine_keeps_for_itself_nobody_hands_it() -> None:
     by_name: list[tuple[Any, dict[str, Any]]] = [
         (Cancellation, {"reason": None}),
         (Cancellation, {"told": []}),
-        (Following, {"more": print, "after": 0, "ended": False}),
         (Following, {"more": print, "after": 0, "page": []}),
     ]
     for kind, named in by_name:
@@ -170,13 +169,13 @@ def test_what_a_machine_keeps_for_itself_nobody_hands_it() -> None:
             kind(**named)
 
 
-def test_a_client_is_told_everything_but_what_it_asks_with_by_name() -> None:
+def test_a_client_is_told_its_limits_by_name() -> None:
     world = World.new()
     make: Any = Client
     with pytest.raises(TypeError):
-        make(world.ask, world.convert, str, LIMIT)
+        make(world.ask, world.convert, str, None, None, None, LIMIT)
     with pytest.raises(TypeError):
-        make(world.ask, world.convert, str, None, limit=LIMIT)
+        make(world.ask, world.convert, str, None, None, None, 2.5, limit=LIMIT)
 
 
 def test_a_refusal_of_what_is_about_no_entry_names_none() -> None:

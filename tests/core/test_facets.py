@@ -61,10 +61,10 @@ def context(runtime: Runtime = BARE, opens: Callable[[], Awaitable[Session]] | N
     return Context(world.ask, world.claim(), EPOCH, world.convert, LIMIT, runtime, opens)
 
 
-def client(**facets: Any) -> Client:
-    """Of a deployment with these."""
+def client(*facets: Any) -> Client:
+    """Of a deployment with these: what opens sessions, attachments, artifacts."""
     world = World.new()
-    return Client(world.ask, world.convert, str, limit=LIMIT, **facets)
+    return Client(world.ask, world.convert, str, *facets, limit=LIMIT)
 
 
 def opened_one_by_one(sessions: list[Session], opened: list[str]) -> Callable[..., Awaitable[Session]]:
@@ -242,14 +242,14 @@ def test_a_handler_has_the_deployments_contents() -> None:
 def test_a_client_opens_each_session_that_it_asks_for() -> None:
     opened: list[str] = []
     other = Scene().session()
-    asking = client(opens=opened_one_by_one([SESSION, other], opened))
+    asking = client(opened_one_by_one([SESSION, other], opened))
     assert driven(asking.session("s")) is SESSION
     assert driven(asking.session("s")) is other
     assert opened == ["s", "s"]
 
 
 def test_a_client_has_the_deployments_contents() -> None:
-    asking = client(attachments=ATTACHMENTS, artifacts=ARTIFACTS)
+    asking = client(None, ATTACHMENTS, ARTIFACTS)
     assert (asking.attachments is ATTACHMENTS, asking.artifacts is ARTIFACTS) == (True, True)
 
 
@@ -273,7 +273,7 @@ def test_one_kind_of_contents_never_stands_in_for_the_other() -> None:
         Runtime(None, None, ARTIFACTS, IN_THE_REGISTRY),
     ):
         ctx = context(facets)
-        asking = client(attachments=facets.attachments, artifacts=facets.artifacts)
+        asking = client(None, facets.attachments, facets.artifacts)
         for holder in (ctx, asking):
             there, not_there = (
                 ("attachments", "artifacts") if facets.attachments else ("artifacts", "attachments")

@@ -84,10 +84,10 @@ class Surroundings:
             ask,
             self.convert,
             new_id,
+            partial(self.session, ask) if self.has_facets else None,
+            around.attachments,
+            around.artifacts,
             limit=limit,
-            opens=partial(self.session, ask) if self.has_facets else None,
-            attachments=around.attachments,
-            artifacts=around.artifacts,
         )
 
     def runtime(self, ask: AskFunction, session: Session | None, scope: EffectScope) -> Runtime:
@@ -125,9 +125,7 @@ def _as_it_is(job: Job) -> Job:
 
 def _interrupts(fault: BaseException) -> bool:
     """Whether it is Ctrl-C, alone or among what a nursery of the services gathered."""
-    if isinstance(fault, BaseExceptionGroup):
-        return fault.subgroup(KeyboardInterrupt) is not None
-    return isinstance(fault, KeyboardInterrupt)
+    return BaseExceptionGroup("", [fault]).subgroup(KeyboardInterrupt) is not None
 
 
 @define(eq=False)

@@ -258,10 +258,9 @@ class SqliteTables:
         self._write_rows()
         new = self._claims.get(claim.owner)
         if new is not None:
-            granted = json.dumps(new[2]) if new[0] == claim.n else "[]"
+            granted = json.dumps(new[2])
         else:
-            query = "SELECT granted FROM claims WHERE owner = ? AND n = ?"
-            row = self.link.execute(query, (claim.owner, claim.n)).fetchone()
+            row = self.link.execute("SELECT granted FROM claims WHERE owner = ?", (claim.owner,)).fetchone()
             granted = "[]" if row is None else row[0]
         query = f"""
             {rows.SELECT} FROM json_each(?) j CROSS JOIN processes p ON p.seq = j.value JOIN inputs i ON i.seq = p.seq
