@@ -54,7 +54,7 @@ test: $(STAMP) ## all tests; the core's own must reach every branch of the core
 	$(BIN)/coverage report
 	$(call together,$(BIN)/tenure check --jobs 1,$(BIN)/pytest $(RULES) --junit-xml=$(FIGURES)/rules.xml)
 	$(call together,$(BIN)/pytest $(PLAYED) --junit-xml=$(FIGURES)/played.xml,$(BIN)/pytest tests $(REST))
-	$(BIN)/tenure simulate --seeds 2000 --complete --json > $(FIGURES)/simulate.json
+	$(BIN)/tenure simulate --seeds 2000 --complete --save build/seeds --json > $(FIGURES)/simulate.json
 
 demo: $(STAMP) ## the standard library through three workers, one killed, one a zombie (STORE=url for a store of your own)
 	$(BIN)/tenure demo $(if $(STORE),--store '$(STORE)')
@@ -64,7 +64,7 @@ bench: $(STAMP) ## figures of speed and memory; they are printed, never asserted
 
 verify: test ## what takes hours: large searches, many more seeds and drawn examples, known bugs, breakers of behaviours
 	$(BIN)/tenure check --large --json > $(FIGURES)/check.json
-	$(BIN)/tenure simulate --seeds 20000 --complete --json > $(FIGURES)/simulate.json
+	$(BIN)/tenure simulate --seeds 20000 --complete --save build/seeds --json > $(FIGURES)/simulate.json
 	$(BIN)/pytest tests --hypothesis-profile=verify
 	$(BIN)/python -m tests.behaviour.run --prove
 	$(BIN)/python -m tests.matrix.run --json $(FIGURES)/matrix.json

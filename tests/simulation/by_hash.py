@@ -1,12 +1,13 @@
-"""Plants a bug by which what workers send depends on PYTHONHASHSEED, plays some seeds, and prints the hashes.
+"""A Python with a bug planted, by which what workers send depends on PYTHONHASHSEED.
 
-python -m tests.simulation.by_hash emitted 0 3
+python -m tests.simulation.by_hash emitted -m tenure_testing.simulating 0 1 2 0 memory
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from runpy import run_module
 
 from attrs import evolve
 
@@ -15,7 +16,6 @@ from tenure.instants import Instant
 from tenure.requests import ClaimNext, EmitEvent, RecordEffect, Request
 from tenure_driver.messages import Inbound, Outbox
 from tenure_driver.turn import Driver
-from tenure_testing.simulating import planned, run
 
 
 def emitted(request: Request) -> Request:
@@ -31,8 +31,8 @@ def recorded(request: Request) -> Request:
 
 
 def claimed(request: Request) -> Request:
-    """A claim names its kinds as a set might give them. Three of them may stand the same under two PYTHONHASHSEEDs; with
-    this letter before them they do not."""
+    """A claim names its kinds as a set might give them. Three kinds may stand the same under two PYTHONHASHSEEDs; with
+    a letter before them they do not."""
     if not isinstance(request, ClaimNext):
         return request
     kinds = tuple(sorted(request.filter.kinds, key=lambda kind: hash(f"b{kind}")))
@@ -47,8 +47,8 @@ BUGS: dict[str, Callable[[Request], Request]] = {
 }
 
 
-def main(name: str, seeds: Sequence[int]) -> None:
-    """The hash of each seed's trace."""
+def plant(name: str) -> None:
+    """Have what the driver of every worker and client wants to send be changed by the bug."""
     change, turn = BUGS[name], Driver.turn
 
     def changed(self: Driver, inbox: Sequence[Inbound], now: Instant) -> Outbox:
@@ -56,9 +56,10 @@ def main(name: str, seeds: Sequence[int]) -> None:
         return evolve(box, calls=tuple(evolve(call, request=change(call.request)) for call in box.calls))
 
     Driver.turn = changed  # type: ignore[method-assign]  # the whole point of this program
-    for seed in seeds:
-        print(run(planned(seed, "memory")).hash)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], [int(seed) for seed in sys.argv[2:]])
+    _, bug, _, module, *given = sys.argv
+    plant(bug)
+    sys.argv = [module, *given]
+    run_module(module, run_name="__main__", alter_sys=True)

@@ -12,14 +12,18 @@ from functools import partial
 from threading import Lock
 from typing import Any
 
-from attrs import define, field
+from attrs import define, evolve, field
 
-from tenure_testing.simulating.plans import plan_of
+from tenure_testing.simulating.plans import Plan, plan_of, planned
 from tenure_testing.simulating.report import Report
 from tenure_testing.simulating.run import Verdict
 
 HASH_SEEDS = ("1", "2")
 """Under which the two passes run."""
+
+DIFFERS = "differs"
+"""Stands for a property where the two passes went different ways."""
+WHY = "the two passes went different ways; something in it depends on PYTHONHASHSEED or on chance"
 
 
 class PassFailed(RuntimeError):
@@ -28,24 +32,48 @@ class PassFailed(RuntimeError):
 
 @define
 class Passes:
-    """`first` and `second` are the two passes over the same seeds; everything that is counted is counted once."""
+    """`first` and `second` are the two passes over the same seeds; everything that is counted is counted once. `store`
+    is the one of all seeds, if there was one."""
 
     first: Report = field(factory=Report)
     second: Report = field(factory=Report)
+    store: str | None = None
 
     def differing(self) -> list[int]:
         """The seeds whose traces are not the same in both."""
         both = {*self.first.hashes, *self.second.hashes}
         return sorted(seed for seed in both if self.first.hashes.get(seed) != self.second.hashes.get(seed))
 
+    def of_second(self) -> list[Verdict]:
+        """The failures that only the second pass saw; by the trace alone they may be nothing."""
+        seen = {failure.plan.seed for failure in self.first.failures}
+        return [failure for failure in self.second.failures if failure.plan.seed not in seen]
+
+    def unlike(self) -> list[Verdict]:
+        """The seeds that differ, and failed in neither, as failures: so that one can be made smaller and saved."""
+        failed = {failure.plan.seed for failure in self.first.failures + self.second.failures}
+        return [
+            Verdict(
+                planned(seed, self.store), self.first.hashes.get(seed, ""), 0, 0, 0.0, {}, {}, DIFFERS, WHY
+            )
+            for seed in self.differing()
+            if seed not in failed
+        ]
+
+    @property
+    def failed(self) -> int:
+        """How many seeds broke a property, in either pass."""
+        return len(self.first.failures) + len(self.of_second())
+
     @property
     def ok(self) -> bool:
-        """Whether every property held, and every trace was the same."""
-        return self.first.ok and not self.differing()
+        """Whether every property held in both, and every trace was the same."""
+        return self.first.ok and self.second.ok and not self.differing()
 
     def json(self) -> dict[str, Any]:
         """As JSON."""
-        return {**self.first.json(), "differing": self.differing(), "ok": self.ok}
+        failures = [failure.json() for failure in self.first.failures + self.of_second()]
+        return {**self.first.json(), "failures": failures, "differing": self.differing(), "ok": self.ok}
 
 
 def simulate_twice(
@@ -61,7 +89,7 @@ def simulate_twice(
     many seeds as it takes for so many machine steps. `told` hears of each seed of the first pass. Raises
     PassFailed."""
     shards = max(1, jobs // 2)
-    passes, adding = Passes(), Lock()
+    passes, adding = Passes(store=store), Lock()
 
     def play(number: int, shard: int) -> None:
         report = passes.second if number else passes.first
@@ -78,6 +106,15 @@ def simulate_twice(
         for one in waiting:
             one.result()
     return passes
+
+
+def twice(plan: Plan) -> Verdict:
+    """Play the plan in two passes: what the first broke, or the second; or that they differ. Raises PassFailed."""
+    given = (json.dumps(plan.json()),)
+    first, second = (verdict for hash_seed in HASH_SEEDS for verdict in _played(hash_seed, given))
+    if first.ok and second.ok and first.hash != second.hash:
+        return evolve(first, broken=DIFFERS, what=WHY)
+    return second if first.ok else first
 
 
 def _played(hash_seed: str, given: tuple[object, ...]) -> Iterator[Verdict]:
