@@ -198,6 +198,11 @@ LAST_WRITE_DROPPED = (
     go("current", guards.flying, lambda state, event: t.Step(t.Ended("p", t.End.COMPLETED))),
 )
 
+LAST_WRITE_GIVEN_UP = (
+    ignore("stale", guards.stale, attempt.STALE),
+    go("current", guards.flying, attempt_rules.gave_up),
+)
+
 BUGS: list[tuple[str, str, Configuration, Patch]] = [
     ("S2", "K19: a release takes the token back", ROWS, deciding(Release, writing(token=0))),
     ("S2", "a renewal draws a new token", ROWS, deciding(Renew, writing(token=NEXT))),
@@ -231,6 +236,7 @@ BUGS: list[tuple[str, str, Configuration, Patch]] = [
     ("S16", "a renewal does not show the flag", CANCEL, deciding(Renew, _hides_the_flag)),
     ("S17", "cancelled, and nobody asked", ROWS, entering(t.Running, t.HandlerStopped, each(_invents_a_cancellation))),
     ("S18", "W3: an unanswered write is dropped", ROWS, entering(t.Completing, t.CallUnknown, LAST_WRITE_DROPPED)),
+    ("S18", "K9: an unanswered write is given up", ROWS, entering(t.Completing, t.CallUnknown, LAST_WRITE_GIVEN_UP)),
     ("S19", "K12: a row that it did not change", ROWS, setting(model, "_claim", _answers_what_it_did_not_change)),
     ("S20", "a take-over is not counted", ROWS, setting(model, "grant", _counts_nothing)),
     ("L2", "K9: an unsent write is dropped", ROWS, entering(t.Completing, t.CallUnavailable, LAST_WRITE_DROPPED)),

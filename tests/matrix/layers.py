@@ -143,9 +143,10 @@ LAYERS = (
     ),
     Layer(
         "checker",
-        "every behaviour of small configurations, in each up to its first 60,000 states or so",
+        "every behaviour of small configurations: in each up to its first 60,000 states or so, or whole with liveness",
         (
-            Part((*ROWS, *ATTEMPTS), program=("tests.matrix.searched", "rows")),
+            Part(ROWS, program=("tests.matrix.searched", "rows")),
+            Part(ATTEMPTS, program=("tests.matrix.searched", "attempts")),
             Part(SESSIONS, program=("tests.matrix.searched", "sessions")),
             Part(WORKERS, program=("tests.matrix.searched", "workers")),
         ),

@@ -156,7 +156,8 @@ def resolves_what_is_unknown(of: Stepped) -> bool:
         return True
     last = isinstance(flight.request, Complete | Release)
     if not isinstance(then, t.Holding):
-        return isinstance(then, t.Ended) and then.how is t.End.GAVE_UP
+        late = isinstance(before, t.Holding) and of.event.now >= patience_ends(before)
+        return late and isinstance(then, t.Ended) and then.how is t.End.GAVE_UP
     waiting = [call.request for call in (*([then.flight] if then.flight else []), *then.queue)]
     given_up = isinstance(before, t.Completing | t.Releasing) or (isinstance(then, t.Stopping) and then.spent)
     return flight.request in waiting[:1] or isinstance(then, LOST) or (given_up and not last)

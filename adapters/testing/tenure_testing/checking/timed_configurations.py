@@ -53,8 +53,8 @@ TIMED = (
         "healthy workers that drain",
         6,
         "healthy crash drain slow named",
-        "L3: a handler that takes its time to stop is not renewed any more (K8); S9: the release does not wait for the "
-        "renewal that is in flight (K16); L5: given back before the handler has ended, or the handler is never told",
+        "L5: a handler that takes its time to stop is not renewed any more (K8), or its process is given back before "
+        "it has ended, or it is never told; S9: the release does not wait for the renewal that is in flight (K16)",
         *RUNS,
         *CRASHES,
         *RENEWALS,
@@ -92,7 +92,8 @@ TIMED = (
         "after any trouble",
         6,
         "faults named",
-        "L2: a write that met trouble is not repeated (K9); L9: what came out of trouble never comes to rest",
+        "L2: a write that met trouble (K9) is to be tried again, and is never sent; that it is dropped at once is seen "
+        "in each search of attempts",
         *RUNS,
         *LOSSES,
     ),

@@ -13,7 +13,7 @@ HANDLED = t.Running | t.Stopping
 
 def judge_step(state: t.AttemptState, event: t.AttemptEvent, step: t.Step, healthy: bool) -> None:
     """Raises Broken for what any step must keep (S12-S18), then L3, L5 and L6. `healthy`: no two renewals in a row
-    are lost, nor anything else, so that the lease must not be."""
+    are lost, nor anything else, so that the lease must not be; of one that drains, L5 says so, too."""
     then, said = step.state, words(state, event, step)
     ended = isinstance(event, t.HandlerReturned | t.HandlerStopped)
     if isinstance(state, HANDLED) and isinstance(then, t.Releasing | t.Ended) and not ended:
@@ -24,7 +24,8 @@ def judge_step(state: t.AttemptState, event: t.AttemptEvent, step: t.Step, healt
     lost = isinstance(then, t.LeaseLost | t.Detached) or (isinstance(then, t.Stopping) and then.spent)
     gone = isinstance(then, t.Ended) and then.how in (t.End.LOST, t.End.SPENT)
     if healthy and (lost or gone):
-        raise Broken(["L3"], f"a healthy worker loses its lease: {said}")
+        drains = isinstance(state, t.Stopping) and state.why is t.StopReason.DRAIN
+        raise Broken(["L5", "L3"] if drains else ["L3"], f"a healthy worker loses its lease: {said}")
     broken = broken_by(state, event, step, True)
     if broken:
         raise Broken(broken, said)
