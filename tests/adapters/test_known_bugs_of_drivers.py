@@ -3,29 +3,34 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from tenure.app import App
 from tenure.asks import Act, Ask, Submit
-from tenure.attempt_types import Permitted, StopReason
+from tenure.attempt_types import Permitted, StartHandler, StopHandler, StopReason
+from tenure.canonical import NULL
 from tenure.context import Context
 from tenure.errors import LeaseLost
 from tenure.handlers import Run
-from tenure.instants import Instant, StoreTime
-from tenure.process import ClaimId, Fence, Provenance, Record, Registration, Work
-from tenure.replies import Fenced, Grant, Unavailable, Unknown
-from tenure.requests import Register
+from tenure.instants import Instant, StoreTime, after
+from tenure.process import ClaimId, Fence, Provenance, Record, Registration, Success, Work
+from tenure.replies import Fenced, Grant, Succeeded, Unavailable, Unknown
+from tenure.requests import Claim, Complete, Get, RecordEffect, Register, Renew, Request, RequestCancel
+from tenure.timings import LeaseTimings
 from tenure_driver.bodies import Bodies, handler_of
 from tenure_driver.clocks import local_now
 from tenure_driver.convert import CattrsConverter
 from tenure_driver.deployments import config_of
 from tenure_driver.driving import driven
 from tenure_driver.jobs import Job
-from tenure_driver.messages import Asked
+from tenure_driver.messages import Asked, Returned
 from tenure_driver.options import WorkerOptions, new_id
 from tests.adapters import stores
+from tests.adapters.loops import BOUND
+from tests.adapters.threaded import HOUR, Threaded
 from tests.adapters.turns import SECOND, World, registration
 
 ROW = Record(Registration("p", Work("k"), (), Provenance("scope")), 1, 1, StoreTime(0), StoreTime(0))
@@ -119,3 +124,90 @@ def test_a_missing_answer_is_neither_the_end_nor_a_refusal() -> None:
     world.answer(again, [Unavailable("busy")])
     world.pass_time(3 * SECOND)
     assert isinstance(world.replies[1], Unknown)
+
+
+# --- its real threads: the simulation plays a shell of its own, and cannot see these --------------------------------
+
+
+def running(threaded: Threaded) -> StartHandler:
+    """One process is registered, and its handler starts."""
+    threaded.post(Asked(1, Submit(Register(registration("a")), 30)))
+    return threaded.told(StartHandler)
+
+
+def renewal(threaded: Threaded, start: StartHandler) -> None:
+    threaded.pass_time(LeaseTimings().renew_interval)
+
+
+def effect(threaded: Threaded, start: StartHandler) -> None:
+    fence = start.grant.fence
+    threaded.post(Asked(3, Act(fence.token, RecordEffect(fence, "k", "f", NULL))))
+
+
+def terminal_write(threaded: Threaded, start: StartHandler) -> None:
+    threaded.post(Returned(start.grant.fence.token, Success()))
+
+
+@pytest.mark.parametrize(
+    ("asks", "kind"), [(renewal, Renew), (effect, RecordEffect), (terminal_write, Complete)]
+)
+def test_what_waited_too_long_for_the_store_does_not_leave(
+    asks: Callable[[Threaded, StartHandler], None], kind: type[Request], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """S14, K15, S13: `not_after` is held against the clock of that very moment, in the store thread; the store was busy
+    with something else for an hour meanwhile."""
+    with Threaded(monkeypatch) as threaded:
+        start = running(threaded)
+        threaded.hold()
+        threaded.post(Asked(2, Submit(Get("a"), 7_200)))
+        assert threaded.store.entered.wait(BOUND)
+        asks(threaded, start)
+        threaded.asked(kind)
+        threaded.now = after(threaded.now, HOUR)
+        threaded.store.held.set()
+        assert threaded.fate(kind) == "declined"
+
+
+def test_what_is_sent_again_does_not_leave_after_the_first_was_fenced(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """S14: the store thread remembers which leases its own answers lost. A renewal that got no answer was sent again,
+    and waits while the first one is told that somebody else has the row."""
+    with Threaded(monkeypatch) as threaded:
+        fence = running(threaded).grant.fence
+        threaded.hold()
+        threaded.pass_time(LeaseTimings().renew_interval)
+        first = threaded.asked(Renew)
+        assert threaded.fate(Renew) == "executed"
+        assert threaded.store.entered.wait(BOUND)
+        threaded.pass_time(LeaseTimings().call_timeout)
+        threaded.pass_time(1)
+        assert threaded.asked(Renew) == first
+        threaded.clock.expire_leases()
+        (taken,) = threaded.behind.execute([Claim(ClaimId("other", 1), fence.process_id, 1_000)])
+        assert isinstance(taken, Succeeded)
+        threaded.store.held.set()
+        assert threaded.fate(Renew) == "declined"
+
+
+def test_the_machine_thread_never_waits_longer_than_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    """K7, C2, S13: a wait stands still while the machine is suspended, and the budget does not; so the clock is looked
+    at once a second (CONTRACT §6), whether nothing is due at all or something in an hour."""
+    with Threaded(monkeypatch, worker=False) as threaded:
+        pauses = [threaded.pauses.get(timeout=BOUND)]
+        threaded.hold()
+        threaded.post(Asked(1, Submit(Get("a"), 3_600)))
+        threaded.asked(Get)
+        pauses.append(threaded.pauses.get(timeout=BOUND))
+    assert pauses == [1.0, 1.0]
+
+
+def test_the_feed_reaches_the_machines(monkeypatch: pytest.MonkeyPatch) -> None:
+    """K17, L4, L1: what somebody else registers starts, and a cancel by somebody else stops its handler, where neither
+    a poll nor a renewal is due."""
+    with Threaded(monkeypatch) as threaded:
+        threaded.behind.execute([Register(registration("a"))])
+        start = threaded.told(StartHandler)
+        threaded.behind.execute([RequestCancel("a")])
+        stop = threaded.told(StopHandler)
+    assert (stop.token, stop.reason) == (start.grant.fence.token, StopReason.CANCEL)

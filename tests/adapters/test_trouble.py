@@ -11,6 +11,7 @@ import pytest
 import tenure
 from tenure import App, Context, LeaseTimings, Success
 from tenure.canonical import canonical
+from tenure.instants import Instant
 from tenure.replies import Answer, Unavailable, Unknown
 from tenure.requests import (
     ClaimNext,
@@ -24,7 +25,9 @@ from tenure.requests import (
     Renew,
     Request,
 )
+from tenure.timings import nanos
 from tenure_driver import Tap
+from tenure_driver.clocks import local_now
 from tenure_driver.threads import report_stall
 from tenure_driver.turn import Driver
 from tests.adapters import stores
@@ -243,6 +246,67 @@ def test_a_store_that_is_gone_for_good(host: Host) -> None:
             assert (await worker.client.get("a")).outcome is None
             worker.request_drain(0)
         assert not any(isinstance(request, Complete | Release) for request in store.seen)
+
+    host.run(main)
+
+
+def test_an_effect_that_waited_for_the_store_until_the_lease_was_over_does_not_leave(host: Host) -> None:
+    """S14, K15, S13: the store was busy with somebody's read; once it goes on, the write is dropped."""
+    app, store = App(), stores.Troubled(stores.memory())
+    go, started, stops = threading.Event(), threading.Event(), list[str | None]()
+
+    @app.process("records")
+    async def records(ctx: Context) -> None:
+        started.set()
+        await host.until(go.is_set)
+        try:
+            await ctx.effect("late", str)
+        finally:
+            stops.append(ctx.stop_reason)
+
+    async def main() -> None:
+        async with host.adapter.worker(app, store, timings=SHORT, grace=0) as worker:
+            client = worker.client
+            await client.start(records, id="a")
+            await host.until(started.is_set)
+            store.entered.clear()
+            store.held.clear()
+            reading = host.spawn(lambda: client.get("a"))
+            await host.until(store.entered.is_set)
+            go.set()
+            await host.until(lambda: stops == ["deadline"])
+            store.held.set()
+            await host.until(lambda: reading.done)
+            await client.get("a")  # reads come after writes: what waited with the effect is over
+        assert not any(isinstance(request, RecordEffect) for request in store.seen)
+
+    host.run(main)
+
+
+def test_a_machine_that_slept_stops_its_handlers_by_itself(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """K7, S13, C2: suspended, the wait for the next renewal stands still, and nobody else wakes the worker; so it looks
+    at its clock once a second (CONTRACT §6)."""
+    app, slept, stops = App(), [0], list[str | None]()
+    started = threading.Event()
+    monkeypatch.setattr("tenure_driver.threads.local_now", lambda: Instant(local_now() + slept[0]))
+
+    @app.process("waits")
+    async def waits(ctx: Context) -> None:
+        started.set()
+        try:
+            await host.forever()
+        finally:
+            stops.append(ctx.stop_reason)
+
+    async def main() -> None:
+        timings = LeaseTimings.scaled(3_000)
+        async with host.adapter.worker(app, "memory:", timings=timings, poll_interval=3_000) as worker:
+            await worker.client.start(waits, id="a")
+            await host.until(started.is_set)
+            slept[0] = nanos(3_600)
+            await host.until(lambda: stops == ["deadline"])
 
     host.run(main)
 
