@@ -139,8 +139,8 @@ def hint_of(function: Any, name: str, whose: str) -> Any:
     except Exception as unresolved:
         what = "the return annotation" if name == "return" else f"the annotation of the parameter {name!r}"
         raise InvalidValue(
-            f"{whose}: {what}, {annotation}, cannot be resolved: {unresolved}; import what it names at run time too, not "
-            "under TYPE_CHECKING only, and define a class of it at the top of a module"
+            f"{whose}: {what}, {annotation}, cannot be resolved: {unresolved}; import what it names at run time too, "
+            "not under TYPE_CHECKING only, and define a class of it at the top of a module"
         ) from unresolved
 
 

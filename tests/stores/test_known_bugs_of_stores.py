@@ -48,7 +48,7 @@ from tenure.requests import (
     Request,
     RequestCancel,
 )
-from tenure.stores import ProcessRegistry
+from tenure.stores import Cursor, ProcessRegistry
 from tenure_memory import open_store as open_memory
 from tenure_sqlite import open_store as open_sqlite
 from tenure_testing.registry_world import ManualClock
@@ -312,3 +312,14 @@ def test_an_owner_is_told_of_its_own_processes_alone(store: Store) -> None:
     for owner in owners[:3]:
         told = store.get(ReadOwnerEvents(owner), OwnerEventsRead).events
         assert [one.process_id for one in told] == [f"of {owner}"]
+
+
+def test_a_cancel_between_the_look_and_the_wait_ends_the_wait(store: Store) -> None:
+    """K17, L4: read the cursor, then the state, then wait (CONTRACT §9): what came in between is no old news."""
+    store.register("p")
+    store.claim()
+    looked = store.store.wait(Cursor(), 0)
+    store.ask(RequestCancel("p"))
+    moved = store.store.wait(looked, 0)
+    assert moved.work > looked.work
+    assert store.store.wait(moved, 0) == moved

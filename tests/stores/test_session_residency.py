@@ -1,23 +1,20 @@
 """What residency saves: rows read and memory held, on a tree of 100,000 entries with 1,000 on the path (B7).
 
-Rows are counted where SQLite hands them over, and its work in steps of its virtual machine, which a scan that throws
-rows away would take too.
+Rows and SQLite's work are counted (`counting`).
 """
 
 from __future__ import annotations
 
 import gc
-import sqlite3
 import tracemalloc
 from pathlib import Path
-from typing import Any
 
 import pytest
-from attrs import define
 
 from tenure.session import Session
 from tenure.sessions import Residency, SessionFence
 from tenure_sqlite import SqliteSessions, open_sessions
+from tests.stores.counting import Count
 from tests.stores.session_stores import opened, plant
 
 ENTRIES, PATH = 100_000, 1_000
@@ -29,31 +26,6 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> str:
     made = f"sqlite:///{tmp_path_factory.mktemp('large')}/s.db"
     plant(made, ENTRIES, PATH)
     return made
-
-
-@define
-class Count:
-    """What a connection did: rows that it gave, and steps of SQLite's machine."""
-
-    rows: int = 0
-    steps: int = 0
-
-    def connect(self, path: Path, mode: str) -> sqlite3.Connection:
-        link = sqlite3.connect(
-            f"{path.as_uri()}?mode={mode}", uri=True, timeout=0, isolation_level=None, check_same_thread=False
-        )
-
-        def row(_: sqlite3.Cursor, values: tuple[Any, ...]) -> tuple[Any, ...]:
-            self.rows += 1
-            return values
-
-        def step() -> int:
-            self.steps += 1
-            return 0
-
-        link.row_factory = row
-        link.set_progress_handler(step, 1)
-        return link
 
 
 def counted(url: str, residency: Residency) -> tuple[Session, Count]:
