@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -26,7 +27,7 @@ from tenure_driver.convert import CattrsConverter
 from tenure_driver.deployments import config_of
 from tenure_driver.driving import driven
 from tenure_driver.jobs import Job
-from tenure_driver.messages import Asked, Returned
+from tenure_driver.messages import Asked, Failed, Returned
 from tenure_driver.options import WorkerOptions, new_id
 from tests.adapters import stores
 from tests.adapters.loops import BOUND
@@ -211,3 +212,16 @@ def test_the_feed_reaches_the_machines(monkeypatch: pytest.MonkeyPatch) -> None:
         threaded.behind.execute([RequestCancel("a")])
         stop = threaded.told(StopHandler)
     assert (stop.token, stop.reason) == (start.grant.fence.token, StopReason.CANCEL)
+
+
+def test_a_thread_that_ends_by_an_error_takes_the_others_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """L1: a worker that crashed renews nothing any more (CONTRACT §7), even where only its feed is gone; what it held
+    expires, and somebody else goes on with it."""
+    with Threaded(monkeypatch) as threaded:
+        running(threaded)
+        threaded.store.feed_error = LookupError("no feed")
+        assert threaded.told(Failed).thread == "feed"
+        for thread in threading.enumerate():
+            if thread.name in ("tenure-machine", "tenure-store"):
+                thread.join(BOUND)
+                assert not thread.is_alive()
