@@ -17,7 +17,7 @@ from tenure.context import Context
 from tenure.errors import LeaseLost
 from tenure.handlers import Run
 from tenure.instants import Instant, StoreTime, after
-from tenure.process import ClaimId, Fence, Provenance, Record, Registration, Success, Work
+from tenure.process import ClaimId, Fence, Outcome, Provenance, Record, Registration, Success, Work
 from tenure.replies import Fenced, Grant, Succeeded, Unavailable, Unknown
 from tenure.requests import Claim, Complete, Get, RecordEffect, Register, Renew, Request, RequestCancel
 from tenure.timings import LeaseTimings
@@ -39,12 +39,20 @@ GRANT = Grant(Fence("p", ClaimId("us", 1), 1), ROW)
 app = App()
 
 
+began: list[str] = []
+
+
 @app.process("k")
 def handled(ctx: Any) -> None:
-    """Does nothing."""
+    began.append("k")
 
 
-def job(now: int, *machine: object) -> Job:
+@app.process("awaited")
+async def awaited(ctx: Any) -> None:
+    began.append("awaited")
+
+
+def job(now: int, *machine: object, kind: str = "k") -> Job:
     """A handler that is about to start at `now`, with a budget until 10; asked for leave, the machine answers so, in
     turn."""
     answers = iter(machine)
@@ -54,7 +62,7 @@ def job(now: int, *machine: object) -> Job:
         return next(answers)
 
     ctx = Context(ask, GRANT, 1, CattrsConverter(), 1_000)
-    run = Run(app.kind("k"), GRANT, CattrsConverter(), 1_000)
+    run = Run(app.kind(kind), GRANT, CattrsConverter(), 1_000)
     return Job(1, run, ctx, Instant(10), lambda: Instant(now))
 
 
@@ -91,6 +99,20 @@ def test_a_start_that_waited_looks_at_the_budget_again(now: int, machine: list[o
     """K4, S13: where a budget is over, the machine is asked whether there is another; its answer may be late too, where
     another handler blocks the loop."""
     assert driven(job(now, *machine).may_start()) is starts
+
+
+@pytest.mark.parametrize("kind", ["k", "awaited"])
+def test_a_handler_begins_after_that_look_only(kind: str) -> None:
+    """K4, S13, S12: in a thread or in the loop, what comes too late has no outcome, and was never called."""
+
+    async def in_thread(call: Callable[[], Outcome | None]) -> Outcome | None:
+        return call()
+
+    began.clear()
+    assert driven(job(10, Fenced(), kind=kind).outcome(in_thread)) is None
+    assert began == []
+    assert driven(job(9, kind=kind).outcome(in_thread)) == Success(NULL)
+    assert began == [kind]
 
 
 def test_a_handler_that_was_told_to_stop_before_it_began_does_not_start() -> None:

@@ -121,7 +121,7 @@ def test_an_effect_that_raises_stop_iteration(host: Host) -> None:
 
 
 def test_a_cancelled_handler_runs_until_its_threads_have_ended(host: Host) -> None:
-    """A thread cannot be stopped: until it ends, its handler's lease is renewed and its slot is taken."""
+    """S12, L3, K11: a thread cannot be stopped: until it ends, its handler's lease is renewed and its slot is taken."""
     app, store = App(), stores.memory()
     began, let_go, ran = threading.Event(), threading.Event(), threading.Event()
 
@@ -145,8 +145,9 @@ def test_a_cancelled_handler_runs_until_its_threads_have_ended(host: Host) -> No
             await host.until(began.is_set)
             await handle.cancel("enough")
             later = await worker.client.start(following)
-            first = (await handle.get()).expires_at
+            first, end = (await handle.get()).expires_at, time.monotonic() + BOUND
             while (await handle.get()).expires_at < first + 2_000 * SHORT.ttl:
+                assert time.monotonic() < end, "the lease is not renewed"
                 await host.pause()
             assert not ran.is_set()
             let_go.set()
