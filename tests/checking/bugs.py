@@ -234,6 +234,7 @@ BUGS: list[tuple[str, str, Configuration, Patch]] = [
     ("S15", "a facet is not looked at", TIERS, setting(attempts, "tier_fault", _one_facet_is_forgotten)),
     ("S16", "a cancel ends a live one", CANCEL, deciding(RequestCancel, unseen(held=False))),
     ("S16", "a renewal does not show the flag", CANCEL, deciding(Renew, _hides_the_flag)),
+    ("S17", "a release ends it as cancelled", ROWS, deciding(Release, writing(outcome=Cancelled("asked")))),
     ("S17", "cancelled, and nobody asked", ROWS, entering(t.Running, t.HandlerStopped, each(_invents_a_cancellation))),
     ("S18", "W3: an unanswered write is dropped", ROWS, entering(t.Completing, t.CallUnknown, LAST_WRITE_DROPPED)),
     ("S18", "K9: an unanswered write is given up", ROWS, entering(t.Completing, t.CallUnknown, LAST_WRITE_GIVEN_UP)),

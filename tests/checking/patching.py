@@ -1,8 +1,9 @@
-"""How a bug is planted in the shipped core, for one test."""
+"""How a bug is planted in the shipped core, for one test; and what a search makes of it, each once."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any, TypeAlias
 
 import pytest
@@ -12,11 +13,20 @@ from tenure.process import Fence, Record
 from tenure.registry import Decision
 from tenure.tables import Edge
 from tenure.values import changed
+from tenure_testing.checking import Configuration, Violation, explore
 
 Patch: TypeAlias = Callable[[pytest.MonkeyPatch], None]
 Decide: TypeAlias = Callable[[Record | None, Any], Decision]
 """What the shipped law makes of a row and a request."""
 Rule: TypeAlias = Callable[[Record | None, Any, Decide], Decision]
+
+
+@cache
+def violation_of(configuration: Configuration, patch: Patch) -> Violation | None:
+    """What the search finds under that bug. Tests that ask the same share the search."""
+    with pytest.MonkeyPatch.context() as patched:
+        patch(patched)
+        return explore(configuration).violation
 
 
 def deciding(kind: type, rule: Rule, blind: bool = False) -> Patch:

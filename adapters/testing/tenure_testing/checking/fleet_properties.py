@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from tenure import worker
 from tenure.attempt_types import CallFenced, CallRefused, CallSucceeded, CallUnavailable, CallUnknown, Send
-from tenure.instants import Instant, StoreTime
+from tenure.instants import Instant, StoreTime, after
 from tenure.model import Snapshot
 from tenure.process import ClaimId, Record
 from tenure.replies import Answer, CancelsRead, Claimed, Succeeded
@@ -20,6 +20,7 @@ from tenure.worker_types import (
     AttemptEnded,
     AttemptUnheld,
     BeginAttempt,
+    DrainAsked,
     Draining,
     Driving,
     ShowCancels,
@@ -75,10 +76,23 @@ def _broken(
     if isinstance(state, Working):
         yield from _books(state, terms, slots, len(begun))
     yield from _goes_on(before, event, state)
+    leaves = isinstance(state, Stopped) and state.left > 0
+    if leaves and isinstance(before, Working) and event and event.now < _last_moment(before, event):
+        yield "L5", "a worker leaves while its handlers have time left"
     shown = [said.cancels for said in step.commands if isinstance(said, ShowCancels)]
     read = event.reply if isinstance(event, CallSucceeded) else None
     if isinstance(before, Working) and isinstance(read, CancelsRead) and shown != [read.cancels]:
         yield "L4", "a cancellation that was read is not shown to its attempt"
+
+
+def _last_moment(before: Working, event: WorkerEvent) -> Instant:
+    """Until when a worker that drains stays with handlers that do not stop (CONTRACT 7), counted here."""
+    ends: list[Instant] = [before.until] if isinstance(before, Draining) else []
+    if isinstance(event, DrainAsked):
+        ends.append(after(event.now, event.grace))
+    until = min(ends) if ends else event.now
+    times = before.terms.terms.timings
+    return after(until, round((times.stop_grace + times.call_timeout) * 1e9))
 
 
 def _claims(
