@@ -21,12 +21,12 @@ from tests.stateful.stores_in_lockstep import AllInStep, MemoryInStep, run
 
 
 def test_memory_keeps_step_with_the_model() -> None:
-    run(MemoryInStep, 1_600)
+    run(MemoryInStep, 800)
     everything_came(MemoryInStep.tally)
 
 
 def test_all_stores_keep_step_with_the_model() -> None:
-    run(AllInStep, 400)
+    run(AllInStep, 1_200)
     everything_came(AllInStep.tally)
 
 

@@ -261,7 +261,8 @@ def alphabet(limits: Limits) -> Alphabet:
 
 
 def _simple(process_id: str) -> Registration:
-    return Registration(process_id, Work("k"), ("t",))
+    """Owned, so that there are ends for a session to be told of."""
+    return Registration(process_id, Work("k"), ("t",), Provenance("s"))
 
 
 def _other(process_id: str) -> Registration:
