@@ -12,7 +12,7 @@ Outcome: TypeAlias = tuple[tuple[str, str], ...]
 
 
 class Shown(NamedTuple):
-    """A row as a reply showed it."""
+    """A row as a reply showed it; `registration` is None where that is judged elsewhere."""
 
     token: int
     held: bool
@@ -21,13 +21,14 @@ class Shown(NamedTuple):
     claims: int
     lost: int
     outcome: Outcome | None
+    registration: Json | None = None
 
 
 class Change(NamedTuple):
     """One accepted request on one process at the version that was answered: the change itself, a replay, or a read.
 
-    `place` is (session, line). `claim` is (owner, n) of the fence or of the claim. `until` is an expiry, `value` what
-    the kind needs besides.
+    `place` is (session, line). `claim` is (owner, n) of the fence or of the claim. `value` is what the kind needs
+    besides. `stamped` is the token that was answered, None where that is judged elsewhere.
     """
 
     version: int
@@ -38,6 +39,7 @@ class Change(NamedTuple):
     at: int
     value: Any
     place: tuple[int, int]
+    stamped: int | None = None
 
 
 def shown(record: Json) -> Shown:
@@ -50,6 +52,7 @@ def shown(record: Json) -> Shown:
         record["claims"],
         record["lost"],
         outcome_of(record["outcome"]),
+        record["registration"],
     )
 
 
@@ -81,16 +84,46 @@ def fenced(kind: str, ask: Json, reply: Json, place: tuple[int, int], value: Any
         stamp["at"],
         value,
         place,
+        stamp["token"],
     )
 
 
 def client(kind: str, process: str, reply: Json, place: tuple[int, int], value: Any) -> Change:
     """An accepted request of a client."""
     stamp = reply["stamp"]
-    return Change(stamp["version"], kind, process, stamp["token"], None, stamp["at"], value, place)
+    token = stamp["token"]
+    return Change(stamp["version"], kind, process, token, None, stamp["at"], value, place, token)
 
 
-def granted(grant: Json, place: tuple[int, int], ttl: int) -> Change:
+def astray(ask: Json, nth: int, grant: Json) -> str:
+    """In words, why the nth lease of an answer is none that its claim can get as a new one; empty for one that is."""
+    fence, record = grant["fence"], grant["record"]
+    registration = record["registration"]
+    if not ask["claim"] == fence["claim"] == record["claim"]:
+        return "answers another claim than was sent"
+    if fence["process_id"] != registration["id"] or record["token"] != fence["token"]:
+        return "has a fence that is not that of the row it shows"
+    if registration["input"]["is"] != "work":
+        return "is of an external process, which nobody claims"
+    if ask["is"] == "claim":
+        return (
+            ""
+            if fence["process_id"] == ask["process_id"]
+            else f"was not asked for: {ask['process_id']!r} was"
+        )
+    wanted, profile = ask["filter"], registration["provenance"]["host_profile_id"]
+    if nth >= ask["limit"]:
+        return f"is lease {nth + 1} of a claim for {ask['limit']}"
+    if registration["input"]["kind"] not in wanted["kinds"]:
+        return f"is of kind {registration['input']['kind']!r}, and the claim was for {wanted['kinds']}"
+    if fence["process_id"] in wanted["exclude"]:
+        return "was granted to a claim that excluded it"
+    if profile and profile != wanted["profile"]:
+        return f"is for profile {profile!r}, and the claim was of {wanted['profile']!r}"
+    return ""
+
+
+def granted(ask: Json, nth: int, grant: Json, place: tuple[int, int]) -> Change:
     """One lease of an accepted claim."""
     fence, record = grant["fence"], grant["record"]
     return Change(
@@ -100,7 +133,7 @@ def granted(grant: Json, place: tuple[int, int], ttl: int) -> Change:
         fence["token"],
         claim_of(fence["claim"]),
         record["changed_at"],
-        (ttl, shown(record)),
+        (ask["ttl"], shown(record), astray(ask, nth, grant)),
         place,
     )
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 from tenure.limits import Limits
-from tenure_testing.histories.changes import Change, Outcome, Shown, words
+from tenure_testing.histories.changes import Change, Json, Outcome, Shown, words
 
 Objection: TypeAlias = tuple[tuple[str, ...], str]
 """The properties that a change breaks, and what was seen."""
@@ -18,19 +18,21 @@ HORIZON = Limits().retry_horizon
 
 class Row:
     """One process as its changes left it. Not `whole`: a missing change may have touched what is not in its token.
-    `known`: it was made here, and every change since is known, so that `keys` are all its keys. `by`: what ended it."""
+    `known`: it was made here, and every change since is known, so that `keys` are all its keys. `by`: what ended it.
+    `absent` and `born` count the versions that were missing when it was last seen whole, and when it was made."""
 
     __slots__ = (
-        "absent", "at", "by", "cancel", "claim", "claims", "expires_at", "held", "keys", "known", "lost", "outcome",
-        "token", "version", "whole",
+        "absent", "at", "born", "by", "cancel", "claim", "claims", "expires_at", "held", "keys", "known", "lost",
+        "outcome", "registration", "token", "version", "whole",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self.claim: tuple[str, int] | None = None
         self.token, self.held, self.expires_at = 0, False, 0
         self.cancel: str | None = None
-        self.claims = self.lost = self.version = self.at = self.absent = 0
+        self.claims = self.lost = self.version = self.at = self.absent = self.born = 0
         self.outcome: Outcome | None = None
+        self.registration: Json | None = None
         self.keys: dict[str, Any] = {}
         self.whole, self.known, self.by = True, False, ""
 
@@ -63,6 +65,8 @@ def possible(row: Row | None, change: Change, newest: int, pruned: bool) -> bool
     if row is not None and row.outcome is not None and not pruned and change.at - row.at < HORIZON:
         return False
     if change.kind == "claim":
+        if row is not None and remade(row, change, pruned):
+            return False
         counted = row is None or row.outcome is not None or change.value[1].claims > row.claims
         return change.token > newest and counted
     if row is None or change.claim is None or change.token > row.token:
@@ -72,9 +76,22 @@ def possible(row: Row | None, change: Change, newest: int, pruned: bool) -> bool
     return change.kind != "renew" or change.value[1] >= row.expires_at
 
 
+def remade(row: Row, change: Change, pruned: bool) -> bool:
+    """Whether a grant or a read shows what was registered as something else, and the id cannot have been used again
+    meanwhile: only a prune lets go of it."""
+    seen: Shown = change.value[1] if change.kind == "claim" else change.value
+    return (
+        seen.registration != row.registration
+        and seen.registration is not None
+        and row.registration is not None
+        and not pruned
+        and change.at - row.at < HORIZON
+    )
+
+
 def _claim(row: Row | None, change: Change, newest: int) -> Objection | None:
     """S2, S3, S16, S19, S20."""
-    ttl, seen = change.value
+    ttl, seen, *astray = change.value
     if row is None:
         return ("S3",), "was granted, and nobody registered it"
     if row.outcome is not None:
@@ -88,6 +105,10 @@ def _claim(row: Row | None, change: Change, newest: int) -> Objection | None:
         )
     if change.token <= newest:
         return ("S2",), f"got token {change.token} after token {newest} was given"
+    if astray and astray[0]:
+        return ("S19",), str(astray[0])
+    if seen.registration != row.registration and row.registration is not None:
+        return ("S19",), f"shows {registered(row.registration, seen.registration)}"
     if not row.whole:
         return None
     lost = row.lost + 1 if row.held else row.lost
@@ -140,11 +161,24 @@ def _renew(row: Row | None, change: Change, newest: int) -> Objection | None:
     return None
 
 
-def _keyed(row: Row | None, change: Change, newest: int) -> Objection | None:
-    """An effect, or a handler's event, that is new."""
+def _effect(row: Row | None, change: Change, newest: int) -> Objection | None:
+    """S1, S4, S5, S7, S10: an effect that is new is answered with the result that was sent."""
     if row is not None and change.value[0] in row.keys:
         return ("S10",), "changed a row in which its key was recorded"
-    return _unexpired(row, change) if change.kind == "record_effect" else _fence(row, change)
+    objection = _unexpired(row, change)
+    if objection or row is None or not row.known:
+        return objection
+    _, _, result, *sent = change.value
+    if sent and sent[0] != result:
+        return ("S1",), f"was new, was sent with {sent[0]}, and answered {result}"
+    return None
+
+
+def _emit(row: Row | None, change: Change, newest: int) -> Objection | None:
+    """S4, S7, S10: a handler's event that is new."""
+    if row is not None and change.value[0] in row.keys:
+        return ("S10",), "changed a row in which its key was recorded"
+    return _fence(row, change)
 
 
 def _complete(row: Row | None, change: Change, newest: int) -> Objection | None:
@@ -214,8 +248,8 @@ def _complete_external(row: Row | None, change: Change, newest: int) -> Objectio
 RULES: dict[str, Callable[[Row | None, Change, int], Objection | None]] = {
     "claim": _claim,
     "renew": _renew,
-    "record_effect": _keyed,
-    "emit_event": _keyed,
+    "record_effect": _effect,
+    "emit_event": _emit,
     "complete": _complete,
     "release": _release,
     "register": _register,
@@ -226,15 +260,15 @@ RULES: dict[str, Callable[[Row | None, Change, int], Objection | None]] = {
 
 JUDGED: dict[str, tuple[str, ...]] = {
     "claim": ("S1", "S2", "S3", "S7", "S16", "S19", "S20"),
-    "renew": ("S1", "S4", "S5", "S7", "S9", "S16"),
-    "record_effect": ("S1", "S4", "S5", "S7", "S10"),
-    "emit_event": ("S1", "S4", "S7", "S10"),
-    "complete": ("S1", "S4", "S6", "S7", "S11"),
-    "release": ("S1", "S4", "S7", "S8", "S16"),
-    "register": ("S1", "S10"),
-    "append_event": ("S1", "S7", "S10"),
-    "request_cancel": ("S1", "S7", "S16"),
-    "complete_external": ("S1", "S6", "S7", "S11"),
+    "renew": ("S1", "S2", "S4", "S5", "S7", "S9", "S16"),
+    "record_effect": ("S1", "S2", "S4", "S5", "S7", "S10"),
+    "emit_event": ("S1", "S2", "S4", "S7", "S10"),
+    "complete": ("S1", "S2", "S4", "S6", "S7", "S11"),
+    "release": ("S1", "S2", "S4", "S7", "S8", "S16"),
+    "register": ("S1", "S2", "S10"),
+    "append_event": ("S1", "S2", "S7", "S10"),
+    "request_cancel": ("S1", "S2", "S7", "S16"),
+    "complete_external": ("S1", "S2", "S6", "S7", "S11"),
 }
 """Which properties an accepted change is judged by."""
 
@@ -250,7 +284,7 @@ def _by_renew(row: Row, change: Change) -> None:
 
 
 def _by_effect(row: Row, change: Change) -> None:
-    row.keys[change.value[0]] = change.value[1:]
+    row.keys[change.value[0]] = change.value[1:3]
     row.lost = 0
 
 
@@ -269,7 +303,7 @@ def _by_release(row: Row, change: Change) -> None:
 
 
 def _by_register(row: Row, change: Change) -> None:
-    row.token, row.known = 0, True
+    row.token, row.known, row.registration = 0, True, change.value
 
 
 def _by_cancel(row: Row, change: Change) -> None:
@@ -300,9 +334,12 @@ def take_as_shown(row: Row, change: Change) -> None:
         seen: Shown = change.value[1] if change.kind == "claim" else change.value
         row.token, row.claim, row.held, row.expires_at = seen.token, change.claim, seen.held, seen.expires_at
         row.cancel, row.claims, row.lost, row.outcome = seen.cancel, seen.claims, seen.lost, seen.outcome
-        row.whole = True
+        row.registration, row.whole = seen.registration, True
         return
     row.token = change.token
+    if change.kind == "register":
+        row.registration = change.value
+        return
     if change.claim is not None:
         row.claim, row.held = change.claim, True
     EFFECTS[change.kind](row, change)
@@ -312,7 +349,16 @@ def differences(known: Shown, seen: Shown) -> str:
     """What a row shows that it should not, in words."""
     names = Shown._fields
     return ", ".join(
-        f"{name} {got!r} for {want!r}"
+        registered(want, got) if name == "registration" else f"{name} {got!r} for {want!r}"
         for name, want, got in zip(names, known, seen, strict=True)
         if want != got
     )
+
+
+def registered(known: Any, seen: Any, of: str = "registration") -> str:
+    """What of a registration is shown otherwise than it was made, in words."""
+    if not isinstance(known, dict) or not isinstance(seen, dict):
+        return "" if known == seen else f"{of} {seen!r} for {known!r}"
+    made, shown = cast("Json", known), cast("Json", seen)
+    said = [registered(made.get(name), shown.get(name), f"{of}.{name}") for name in sorted({*made, *shown})]
+    return ", ".join(filter(None, said))

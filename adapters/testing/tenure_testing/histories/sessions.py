@@ -26,11 +26,18 @@ class Session:
     have been applied, for all that it knows. One that is not `over` was killed, perhaps before it wrote an answer."""
 
     def __init__(
-        self, number: int, of: str, findings: Findings, found: list[Change], started: set[tuple[str, int]]
+        self,
+        number: int,
+        of: str,
+        findings: Findings,
+        found: list[Change],
+        started: set[tuple[str, int]],
+        seen: dict[str, int],
     ) -> None:
         self.number, self.worker, self.findings, self.changes = number, of == "worker", findings, found
-        self.started = started
-        self.seen: dict[str, int] = {}
+        self.started, self.seen = started, seen
+        self.gone: list[tuple[str, str, tuple[int, int]]] = []
+        self.unknown = 0
         self.lost: set[tuple[str, int]] = set()
         self.granted: set[tuple[str, int]] = set()
         self.cancelled: set[tuple[str, int]] = set()
@@ -73,6 +80,8 @@ class Session:
             self._claimed_once(ask, place)
         if answer != "succeeded":
             self._doubt(ask, answer)
+            if answer == "refused" and got["reason"] == "not_found" and ask.get("process_id") in self.seen:
+                self.gone.append((kind, ask["process_id"], place))
             return
         if self.doubts and ask in self.doubts:
             self.doubts.remove(ask)
@@ -96,13 +105,14 @@ class Session:
         self.changes.extend(found)
 
     def _doubt(self, ask: Json, answer: str) -> None:
+        self.unknown += answer == "unknown"
         if answer == "unknown" and ask not in self.doubts:
             self.doubts.append(ask)
         elif answer != "unknown" and answer != "unavailable" and ask in self.doubts:
             self.doubts.remove(ask)
 
     def _granted(self, change: Change) -> None:
-        key, (ttl, seen) = (change.process, change.token), change.value
+        key, (ttl, seen, _) = (change.process, change.token), change.value
         self.granted.add(key)
         self.leases[key] = (change.claim, ttl)
         if seen.cancel is not None:
@@ -170,8 +180,11 @@ class Session:
         self.sent.setdefault((body["owner"], body["n"]), body["now"])
 
     def _told(self, body: Any, place: tuple[int, int]) -> None:
+        key = (body["process"], body["token"])
         if body["why"] == "cancel":
-            self.cancelled.add((body["process"], body["token"]))
+            self.cancelled.add(key)
+        elif body["why"] == "lease_lost":
+            self.lost.add(key)
 
     def _started(self, body: Json, place: tuple[int, int]) -> None:
         findings, key = self.findings, (body["process"], body["token"])
@@ -219,7 +232,7 @@ class Session:
 
 
 def _claims(ask: Json, reply: Json, place: tuple[int, int]) -> list[Change]:
-    return [c.granted(grant, place, ask["ttl"]) for grant in reply["grants"]]
+    return [c.granted(ask, nth, grant, place) for nth, grant in enumerate(reply["grants"])]
 
 
 def _renew(ask: Json, reply: Json, place: tuple[int, int]) -> list[Change]:
@@ -227,7 +240,7 @@ def _renew(ask: Json, reply: Json, place: tuple[int, int]) -> list[Change]:
 
 
 def _effect(ask: Json, reply: Json, place: tuple[int, int]) -> list[Change]:
-    value = (ask["key"], ask["fingerprint"], reply["result"])
+    value = (ask["key"], ask["fingerprint"], reply["result"], ask["result"])
     return [c.fenced("record_effect", ask, reply, place, value)]
 
 

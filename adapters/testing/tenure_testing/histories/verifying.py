@@ -62,11 +62,12 @@ def verify(paths: Sequence[Path], complete: bool = False) -> Report:
     sessions, places, started, lines = list[Session](), list[str](), set[tuple[str, int]](), 0
     for path in paths:
         session: Session | None = None
+        seen = dict[str, int]()  # of the whole file: a store that is opened again has what it had (S21, S23)
         for number, line in _lines(path):
             lines += 1
             try:
                 if "trace" in line:
-                    session = _session(line, len(sessions), findings, changes, started)
+                    session = _session(line, len(sessions), findings, changes, started, seen)
                     sessions.append(session)
                     places.append(str(path))
                 elif session is None:
@@ -81,12 +82,14 @@ def verify(paths: Sequence[Path], complete: bool = False) -> Report:
             raise InvalidValue(f"{path} does not begin as a trace does")
     cut = any(not session.over for session in sessions)
     doubts = sum(len(session.doubts) for session in sessions) if complete and not cut else math.inf
-    rows = Rows(findings, doubts, any(session.pruned for session in sessions))
+    certain = complete and not cut and not any(session.unknown for session in sessions)
+    rows = Rows(findings, doubts, any(session.pruned for session in sessions), certain)
     try:
         rows.take(changes)
     except TypeError as wrong:
         raise InvalidValue(f"a number in these traces is none ({wrong})") from wrong
     _fenced_in_vain(sessions, rows, findings)
+    unseen = _not_found(sessions, rows, findings, complete)
     missing = rows.absent
     return Report(
         tuple(map(str, paths)),
@@ -96,7 +99,7 @@ def verify(paths: Sequence[Path], complete: bool = False) -> Report:
         outcomes(rows.rows.values()),
         dict(findings.looked),
         dict(findings.broken),
-        _not_checked(findings, sessions, rows),
+        _not_checked(findings, sessions, rows, unseen),
         tuple(findings.kept),
         tuple(places),
         missing,
@@ -137,12 +140,13 @@ def _session(
     findings: Findings,
     changes: list[Change],
     started: set[tuple[str, int]],
+    seen: dict[str, int],
 ) -> Session:
     if line["trace"] != VERSION:
         raise InvalidValue(f"this trace is of version {line['trace']!r}; this tenure reads version {VERSION}")
     if line["of"] not in ("worker", "store"):
         raise InvalidValue(f"a trace is of a worker or of a store, not of {line['of']!r}")
-    return Session(number, line["of"], findings, changes, started)
+    return Session(number, line["of"], findings, changes, started, seen)
 
 
 def _fenced_in_vain(sessions: Iterable[Session], rows: Rows, findings: Findings) -> None:
@@ -164,7 +168,26 @@ def _fenced_in_vain(sessions: Iterable[Session], rows: Rows, findings: Findings)
                 findings.broke("S11", what, place)
 
 
-def _not_checked(findings: Findings, sessions: Sequence[Session], rows: Rows) -> dict[str, str]:
+def _not_found(sessions: Iterable[Session], rows: Rows, findings: Findings, complete: bool) -> int:
+    """S21: a row that was seen is found, until it has ended and was pruned. How often that is not known."""
+    unseen = 0
+    for session in sessions:
+        for kind, process, place in session.gone:
+            row = rows.rows.get(process)
+            ended = row is None or row.outcome is not None or process in rows.anew
+            unrecorded = not rows.certain and rows.absent > 0
+            if not complete or ((rows.pruned or not rows.certain) and (ended or unrecorded)):
+                unseen += not (complete and rows.pruned and ended)
+                continue
+            findings.looked["S21"] += 1
+            what = f"{kind} of {process!r} does not find it, which was there"
+            findings.broke(
+                "S21", f"{what}, and {'nothing was pruned' if ended else 'it has not ended'}", place
+            )
+    return unseen
+
+
+def _not_checked(findings: Findings, sessions: Sequence[Session], rows: Rows, unseen: int) -> dict[str, str]:
     """Why a property was not looked at, or not everywhere."""
     workers = any(session.worker for session in sessions)
     why = {
@@ -178,4 +201,10 @@ def _not_checked(findings: Findings, sessions: Sequence[Session], rows: Rows) ->
         why["S1"] = (
             f"{rows.unexplained} changes were made by requests that no trace has; {rows.absent} versions are missing"
         )
+    elif rows.absent:
+        why["S1"] = f"{rows.absent} versions are missing, and no trace says what they changed"
+    if unseen:
+        why["S21"] = f"{unseen} times a row was not found that somebody who is in no trace may have pruned"
+    elif rows.absent and "S21" not in why:
+        why["S21"] = f"{rows.absent} versions are missing, and no trace says whether they were acknowledged"
     return why
