@@ -136,6 +136,7 @@ def test_past_the_deadline_nothing_is_asked_any_more() -> None:
 
 
 def test_a_renewal_counts_from_when_it_was_first_sent() -> None:
+    """S13, K15: the budget begins with the first sending (CONTRACT §6)."""
     played = Played()
 
     def handler(ctx: BlockingContext, n: int) -> int:
@@ -155,6 +156,7 @@ def test_a_renewal_counts_from_when_it_was_first_sent() -> None:
 
 
 def test_a_store_that_stays_away_costs_the_lease() -> None:
+    """S13, K7: past the deadline nothing is sent any more."""
     played = Played()
     played.trouble.extend([Unknown("cut off"), *[Unavailable("away")] * 1_000])
     with pytest.raises(LeaseLost):
@@ -174,7 +176,7 @@ def test_a_lease_that_is_over_before_the_start_starts_nothing() -> None:
 
 
 def test_what_is_unknown_stays_unknown() -> None:
-    """Unavailable says of one sending that it was not applied, and nothing of an earlier one."""
+    """S18: Unavailable says of one sending that it was not applied, and nothing of an earlier one."""
     played = Played()
     calls = played.calls(played.config(emitting), claimed(played.registry), LeaseTimings.scaled(0.15))
     played.trouble.extend([Unknown("cut off"), *[Unavailable("away")] * 1_000])
@@ -190,6 +192,7 @@ def test_what_is_unknown_stays_unknown() -> None:
 
 
 def test_leave_to_act_says_until_when() -> None:
+    """S13: and none is given once the budget is spent."""
     played = Played()
     calls = played.calls(played.config(emitting), claimed(played.registry), LeaseTimings())
     played.pass_by(1)
@@ -215,6 +218,7 @@ def test_a_cancel_that_a_client_asked_for_comes_with_the_renewal() -> None:
 
 
 def test_a_lease_that_somebody_else_has_is_lost() -> None:
+    """S14: nothing more is sent for it."""
     played = Played()
 
     def handler(ctx: BlockingContext, n: int) -> None:
@@ -267,6 +271,7 @@ def test_a_wait_has_an_end(timeout: float, naps: list[float]) -> None:
 
 
 def test_the_lease_is_renewed_while_its_handler_waits() -> None:
+    """L3, K11: a long wait costs no lease."""
     played = Played()
     played.waking.extend([*[lambda: played.pass_by(5)] * 10, appended(played, "late")])
     assert played.run(waiting) == Success(canonical('"late"'))
@@ -291,6 +296,7 @@ def end(played: Played) -> None:
 
 @pytest.mark.parametrize("happens", [deadline, end])
 def test_a_wait_ends_when_the_lease_is_lost(happens: Callable[[Played], None]) -> None:
+    """L6: the handler hears of it."""
     played = Played()
     played.waking.append(lambda: happens(played))
     with pytest.raises(LeaseLost):
@@ -316,6 +322,7 @@ def one_renewed(played: Played) -> Answer:
 
 
 def test_a_wait_goes_on_while_the_store_is_away() -> None:
+    """L8, K9: trouble ends no wait."""
     played = Played()
     played.waking.append(appended(played, "back"))
 

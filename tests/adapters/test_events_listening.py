@@ -62,6 +62,7 @@ def test_what_is_there_is_answered_at_once() -> None:
 
 
 def test_the_feed_tells_of_an_event() -> None:
+    """K17: a change that is told is looked at."""
     world = waiting(World())
     assert world.box.feed
     appended(world)
@@ -71,6 +72,7 @@ def test_the_feed_tells_of_an_event() -> None:
 
 
 def test_without_a_feed_a_poll_sees_it() -> None:
+    """K17: the feed is a hint, and the poll its floor (CONTRACT §9)."""
     world = waiting(World())
     appended(world)
     world.pass_time(SECOND)
@@ -79,6 +81,7 @@ def test_without_a_feed_a_poll_sees_it() -> None:
 
 
 def test_an_event_that_comes_while_a_look_is_on_its_way() -> None:
+    """K17: read the cursor, then the log, then wait (CONTRACT §9)."""
     world = World()
     world.applied(Register(registration("a")))
     world.turn(Asked(1, AwaitEvents("a", 0, None)))
@@ -265,6 +268,7 @@ def troubled(world: World, seconds: int) -> int:
 
 
 def test_a_client_puts_up_with_a_store_in_trouble_for_a_while() -> None:
+    """L8, K9: a transient error strands nobody who waits."""
     world = waiting(World())
     assert 20 < troubled(world, 25) < 60
     assert world.replies == {}
@@ -357,6 +361,7 @@ def reaches_its_deadline(world: World) -> StopReason:
 
 @pytest.mark.parametrize("happens", [drains, reaches_its_deadline])
 def test_a_handler_that_is_to_stop_is_not_left_waiting(happens: Callable[[World], StopReason]) -> None:
+    """L6, L4: whatever the reason."""
     world, token = running()
     reason = happens(world)
     assert world.replies == {1: reason}
@@ -367,7 +372,7 @@ def test_a_handler_that_is_to_stop_is_not_left_waiting(happens: Callable[[World]
 
 
 def test_a_handler_that_is_to_be_cancelled_hears_of_it_as_an_event_too() -> None:
-    """Whichever comes first: the event of the log, or the reason to stop."""
+    """L4: whichever comes first: the event of the log, or the reason to stop."""
     world, _ = running()
     reason = is_cancelled(world)
     world.settle()
@@ -384,6 +389,7 @@ def test_what_a_handler_left_waiting_is_answered_when_it_returns() -> None:
 
 
 def test_a_handler_waits_on_while_the_store_is_away_and_its_lease_lasts() -> None:
+    """L8, K9: a transient error strands nobody who waits."""
     world, _ = running()
     troubled(world, 2 * PATIENCE // SECOND)
     assert world.replies == {}

@@ -101,6 +101,7 @@ def test_a_client_follows_a_process_to_its_end(host: Host) -> None:
 
 @PLAIN
 def test_a_later_attempt_hears_the_same_again(host: Host, plain: bool) -> None:
+    """S10, S23: from the start of the log, in its order (CONTRACT §8)."""
     app, store, heard = App(), stores.memory(), list[Any]()
     name = listening(app, plain, heard, count=3)
 
@@ -120,6 +121,7 @@ def test_a_later_attempt_hears_the_same_again(host: Host, plain: bool) -> None:
 
 @PLAIN
 def test_a_handler_that_waits_can_be_cancelled(host: Host, plain: bool) -> None:
+    """L4, K17: a wait for an event holds no cancel up."""
     app, heard = App(), list[Any]()
     name = listening(app, plain, heard)
 
@@ -152,6 +154,7 @@ def test_a_handler_may_not_wait_for_longer_than_its_kind_may_run(host: Host, pla
 
 @PLAIN
 def test_a_handler_that_waits_keeps_its_lease(host: Host, plain: bool) -> None:
+    """L3, K11: it is renewed as any other."""
     app, store, heard = App(), stores.Troubled(stores.memory()), list[Any]()
     name = listening(app, plain, heard, count=1)
 
@@ -168,6 +171,7 @@ def test_a_handler_that_waits_keeps_its_lease(host: Host, plain: bool) -> None:
 
 @PLAIN
 def test_a_handler_that_waits_hears_that_its_lease_is_lost(host: Host, plain: bool) -> None:
+    """L6, S14: it is not left waiting."""
     app, clock, heard = App(), stores.Clock(), list[Any]()
     store = stores.memory(clock)
     name = listening(app, plain, heard)

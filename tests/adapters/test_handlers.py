@@ -98,6 +98,7 @@ def test_what_a_handler_does_wrong_is_its_own_failure(host: Host) -> None:
 
 
 def test_cancel_reaches_a_running_handler(host: Host) -> None:
+    """L4, K17, S16: it is told, it is stopped, and it ends as cancelled."""
     app = App()
     seen: list[Any] = []
 
@@ -137,6 +138,7 @@ def test_cancel_reaches_a_running_handler(host: Host) -> None:
 
 
 def test_a_handler_may_answer_a_cancel_with_a_result(host: Host) -> None:
+    """S16, L2: row order alone decides between an outcome and a cancel."""
     app = App()
     started = threading.Event()
 
@@ -163,6 +165,7 @@ def test_a_handler_may_answer_a_cancel_with_a_result(host: Host) -> None:
 
 
 def test_cancel_before_the_claim(host: Host) -> None:
+    """S16, S7: nobody starts what has ended."""
     app = App()
     runs: list[str] = []
 
@@ -184,6 +187,7 @@ def test_cancel_before_the_claim(host: Host) -> None:
 
 
 def test_a_cancellation_that_nobody_asked_for_is_a_failure(host: Host) -> None:
+    """S17: no outcome is invented: it is no cancel on request (CONTRACT §7)."""
     app = App()
 
     @app.process("gives up")
@@ -217,6 +221,7 @@ async def stray_cancelled(trio: Any) -> BaseException:
 
 
 def test_a_handler_that_ran_too_long(host: Host) -> None:
+    """L2: the outcome says so (CONTRACT §7)."""
     app = App()
 
     @app.process("slow", max_run=0.05)
@@ -233,6 +238,7 @@ def test_a_handler_that_ran_too_long(host: Host) -> None:
 
 
 def test_a_handler_that_ignores_its_stop(host: Host, caplog: pytest.LogCaptureFixture) -> None:
+    """S14, S13: it is detached, and nothing that it does later gets through."""
     app = App()
     let_go, runs = threading.Event(), list[str]()
 
@@ -269,6 +275,7 @@ def test_a_handler_that_ignores_its_stop(host: Host, caplog: pytest.LogCaptureFi
 
 
 def test_a_handler_that_never_yields_keeps_its_lease(host: Host) -> None:
+    """L3, K11: renewals need no event loop."""
     app, store = App(), stores.Troubled(stores.memory())
     timings = LeaseTimings.scaled(0.8)
 
@@ -289,7 +296,7 @@ def test_a_handler_that_never_yields_keeps_its_lease(host: Host) -> None:
 
 
 def test_effects_are_not_repeated_after_a_crash(host: Host) -> None:
-    """The first worker stalls; its lease is taken, and whatever it still sends is fenced."""
+    """S4, K1, K5: the first worker stalls; its lease is taken, and whatever it still sends is fenced."""
     app, clock = App(), stores.Clock()
     store = stores.Troubled(stores.memory(clock))
     bodies: list[str] = []
@@ -335,6 +342,7 @@ def test_effects_are_not_repeated_after_a_crash(host: Host) -> None:
 
 
 def test_an_effect_that_changed_is_refused(host: Host) -> None:
+    """S10: what was recorded stands; another fingerprint under its key is refused."""
     app, clock = App(), stores.Clock()
     store, stalled = stores.memory(clock), threading.Event()
 

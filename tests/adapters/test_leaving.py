@@ -62,6 +62,7 @@ class Scene:
 
 
 def test_leaving_lets_handlers_end(host: Host) -> None:
+    """L5, K8, L2: nothing more is claimed, and what runs ends first."""
     scene, store = Scene(host), stores.memory()
 
     async def main() -> None:
@@ -87,6 +88,7 @@ def test_leaving_lets_handlers_end(host: Host) -> None:
 
 
 def test_handlers_that_outlast_the_grace_are_stopped_and_released(host: Host) -> None:
+    """L5, K8, S8: first the handlers end, then their leases are released."""
     scene, store = Scene(host), stores.Troubled(stores.memory())
 
     async def main() -> None:
@@ -111,6 +113,7 @@ def test_handlers_that_outlast_the_grace_are_stopped_and_released(host: Host) ->
 
 
 def test_a_handler_that_does_not_stop_is_left_behind(host: Host) -> None:
+    """L5, K8, S14: its lease is not released while it runs, but expires."""
     scene, store = Scene(host), stores.memory()
 
     async def main() -> None:
@@ -134,6 +137,7 @@ def test_a_handler_that_does_not_stop_is_left_behind(host: Host) -> None:
 
 
 def test_leaving_by_an_exception_stops_handlers_at_once(host: Host) -> None:
+    """L5, L6: and gives their processes back."""
     scene, store = Scene(host), stores.memory()
 
     async def main() -> None:
@@ -155,6 +159,7 @@ def test_leaving_by_an_exception_stops_handlers_at_once(host: Host) -> None:
 
 
 def test_leaving_by_a_cancellation_stops_handlers_at_once(host: Host) -> None:
+    """L5, L6: and gives their processes back."""
     scene, store = Scene(host), stores.memory()
 
     async def main() -> None:
@@ -179,6 +184,7 @@ def test_leaving_by_a_cancellation_stops_handlers_at_once(host: Host) -> None:
 
 
 def test_a_cancellation_shortens_a_drain(host: Host) -> None:
+    """L5: what runs is stopped and given back."""
     scene, store = Scene(host), stores.memory()
 
     async def main() -> None:
@@ -289,6 +295,8 @@ def test_a_loop_that_is_gone_ends_the_threads(host: Host, caplog: pytest.LogCapt
 
 
 def test_a_worker_that_may_not_drive_says_so(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """S15: the tier check fails closed."""
+
     def fault(facets: object) -> str:
         return "the session store is inline"
 

@@ -28,7 +28,8 @@ def waits_for(worker: tenure_asyncio.Worker, wanted: type) -> bool:
 
 
 def test_a_handler_that_is_stopped_before_it_began() -> None:
-    """Start and stop come in one batch, since the loop was held up: the handler never starts, and its end is told."""
+    """S12, K4, L2: start and stop come in one batch, since the loop was held up: the handler never starts, and its end
+    is told."""
     app, store, runs = App(), stores.memory(), list[str]()
 
     @app.process("kind")
@@ -97,6 +98,7 @@ def test_a_group_of_tasks_that_fails() -> None:
 
 
 def test_ctrl_c_gives_processes_back() -> None:
+    """L5, S17: it is no outcome of the handler's."""
     app, store = App(), stores.memory()
 
     @app.process("kind")
@@ -134,7 +136,7 @@ def test_a_loop_with_eager_debugging() -> None:
 
 
 def test_a_program_that_ends_gives_its_processes_back() -> None:
-    """The end of `asyncio.run` cancels every task at once, the handler's among them: that is a shutdown, not a
+    """L5, S17: the end of `asyncio.run` cancels every task at once, the handler's among them: that is a shutdown, not a
     cancellation that nobody asked for, and the process is not failed for it."""
     app, store = App(), stores.memory()
 

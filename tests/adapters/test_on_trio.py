@@ -38,6 +38,8 @@ async def outcome_of_a_cancelled(body: Callable[[], Awaitable[object]]) -> tenur
 
 @pytest.mark.trio
 async def test_a_group_of_cancellations_is_a_stop() -> None:
+    """S17: it is no failure of the handler's."""
+
     async def body() -> None:
         async with trio.open_nursery() as outer:
             outer.start_soon(trio.sleep_forever)
@@ -50,6 +52,8 @@ async def test_a_group_of_cancellations_is_a_stop() -> None:
 
 @pytest.mark.trio
 async def test_a_mixed_group_is_a_failure() -> None:
+    """S17, L2: what the handler raised is not lost in its cancellation."""
+
     async def raises() -> None:
         try:
             await trio.sleep_forever()
@@ -68,6 +72,7 @@ async def test_a_mixed_group_is_a_failure() -> None:
 
 @pytest.mark.trio
 async def test_a_stray_cancellation_beside_an_error_is_a_failure() -> None:
+    """S17, L2: the error is the handler's own."""
     app, strays = App(), list[BaseException]()
 
     @app.process("kind")
@@ -191,7 +196,7 @@ async def test_an_effect_in_a_thread_is_abandoned_when_cancelled() -> None:
 
 @pytest.mark.parametrize("yields", [True, False])
 def test_ctrl_c_gives_processes_back(yields: bool) -> None:
-    """While the handler waits, and while it holds up the whole loop."""
+    """L5, S17: while the handler waits, and while it holds up the whole loop."""
     app, store = App(), stores.memory()
 
     @app.process("kind")
@@ -217,7 +222,7 @@ def test_ctrl_c_gives_processes_back(yields: bool) -> None:
 
 
 def test_a_run_that_ends_around_a_handler_gives_its_process_back() -> None:
-    """Nobody left the block: trio itself cancels the handler, which is no failure of the handler's."""
+    """L5, S17: nobody left the block: trio itself cancels the handler, which is no failure of the handler's."""
     app, store, stopped = App(), stores.memory(), list[str]()
 
     blocks = [tenure_trio.worker(app, store)]

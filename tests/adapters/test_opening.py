@@ -83,6 +83,7 @@ def test_a_store_that_cannot_be_used(host: Host, tmp_path: Path) -> None:
 
 
 def test_timings_that_would_lose_a_lease() -> None:
+    """L3: they are refused where they are made (CONTRACT §6)."""
     with pytest.raises(tenure.InvalidTimings, match=r"= 21 s must not exceed ttl = 20 s.*raise ttl or lower"):
         LeaseTimings(ttl=20, renew_interval=6)
     for wrong in (-1, float("nan"), float("inf")):

@@ -69,6 +69,7 @@ def test_starts_waits_and_reads(host: Host) -> None:
 
 
 def test_starting_again_is_one_process(host: Host) -> None:
+    """S10: the same registration again changes nothing and answers the same."""
     app = App()
     runs: list[int] = []
 
@@ -242,6 +243,7 @@ def test_a_plain_handler_cannot_await(host: Host) -> None:
 
 
 def test_effects_are_recorded_once(host: Host) -> None:
+    """S10: a key is used once in an attempt, and what came of it is kept (CONTRACT §8)."""
     app = App()
     calls: list[Any] = []
 
@@ -304,6 +306,7 @@ def test_contextvars_of_the_block(host: Host) -> None:
 
 
 def test_max_running_is_never_exceeded(host: Host) -> None:
+    """S12, L1: a slot is taken until its handler has ended, and then free."""
     app = App()
     running: set[str] = set()
     most: list[int] = []
@@ -335,6 +338,7 @@ def test_max_running_is_never_exceeded(host: Host) -> None:
 
 
 def test_two_workers_share_a_name_and_the_work(host: Host) -> None:
+    """K13, S12: each is an owner of its own."""
     app, together = App(), [0]
 
     @app.process("pair")
@@ -356,6 +360,7 @@ def test_two_workers_share_a_name_and_the_work(host: Host) -> None:
 
 
 def test_a_kind_without_handler_stays_pending(host: Host) -> None:
+    """S3: it is not claimed by who cannot run it."""
     app = App()
 
     @app.process("known")

@@ -53,7 +53,8 @@ def test_a_handler_that_waited_past_its_first_budget_runs(host: Host) -> None:
 
 
 def test_a_plain_handler_that_waited_for_a_thread_runs(host: Host) -> None:
-    """Effects and plain handlers share `max_running` threads; who waits for one past its first budget is run."""
+    """L3, L1: effects and plain handlers share `max_running` threads; who waits for one past its first budget is
+    run."""
     app, store, let_go = App(), stores.memory(), threading.Event()
     taken = [threading.Event(), threading.Event()]
 
@@ -184,7 +185,7 @@ def test_a_plain_handler_that_stops_when_told_is_cancelled(host: Host) -> None:
 
 
 def test_a_plain_handler_that_stops_for_a_drain_is_given_back(host: Host) -> None:
-    """Neither success nor failure: the next worker runs the process again."""
+    """L5, S17: neither success nor failure: the next worker runs the process again."""
     app, began, store = App(), threading.Event(), stores.memory()
     handler = stops(app, began)
 

@@ -177,7 +177,7 @@ KINDS = (Register, ClaimNext, Renew, RecordEffect, EmitEvent, Complete, Release,
 def test_trouble_is_retried_and_nothing_happens_twice(
     kind: type, trouble: type[Unavailable] | type[Unknown]
 ) -> None:
-    """Every kind of request once Unavailable or Unknown; the driver is the same under every loop."""
+    """L8, S18, S10, K9: every kind of request once Unavailable or Unknown; the driver is the same under every loop."""
     host, app = HOSTS[0], App()
     store = stores.Troubled(stores.memory(), stores.times(kind, trouble, 2))
     runs, bodies = list[int](), list[str]()
@@ -226,7 +226,7 @@ def test_trouble_is_retried_and_nothing_happens_twice(
 
 
 def test_a_store_that_is_gone_for_good(host: Host) -> None:
-    """The lease runs out: the handler is stopped in time, and nothing more is sent for it."""
+    """S14, S13, L6: the lease runs out: the handler is stopped in time, and nothing more is sent for it."""
     app, down = App(), threading.Event()
     stops: list[str | None] = []
 

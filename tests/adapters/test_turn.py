@@ -182,6 +182,7 @@ def test_every_write_under_a_lease_has_its_last_moment(running: World) -> None:
 
 
 def test_a_drained_worker_says_so_once(running: World) -> None:
+    """L5, K8: once the last handler has ended, and it claims nothing more."""
     running.turn(Drain(0))
     assert running.stops == []
     running.turn(Returned(running.starts[0].grant.fence.token, None))
@@ -192,6 +193,7 @@ def test_a_drained_worker_says_so_once(running: World) -> None:
 
 
 def test_an_idle_worker_sleeps_until_its_poll() -> None:
+    """L1, L9: it looks for work at each poll, and comes to rest in between."""
     world = World(worker=True)
     world.settle()
     turns = 0

@@ -40,6 +40,7 @@ def stopping(why: t.StopReason, started: int, stopped: int, ran_out: bool = Fals
 
 
 def test_a_session_as_late_as_the_deadline_is_late_by_the_deadline() -> None:
+    """S13: the deadline is exclusive."""
     opening = t.Opening(**HELD, opening=1, claimed=Instant(DEADLINE - TIMINGS.opening_ns))
     said, sent = step(opening, at(DEADLINE)).commands
     assert said == t.Report("p", "its session was not open before the lease's deadline")
@@ -67,6 +68,7 @@ def test_what_a_limit_sends_goes_under_the_tag_of_the_event_that_brought_it() ->
 
 
 def test_max_run_over_at_the_deadline_is_the_deadline() -> None:
+    """S13: the lease comes first."""
     running = t.Running(**HELD, started=Instant(DEADLINE - MAX_RUN))
     assert t.StopHandler("p", 1, t.StopReason.DEADLINE) in step(running, at(DEADLINE)).commands
     before = evolve(running, started=Instant(running.started - 1))
@@ -75,6 +77,7 @@ def test_max_run_over_at_the_deadline_is_the_deadline() -> None:
 
 
 def test_max_run_over_at_the_deadline_while_it_stops() -> None:
+    """S13: the lease comes first."""
     cancelled = stopping(t.StopReason.CANCEL, DEADLINE - MAX_RUN, START)
     after = step(cancelled, at(DEADLINE)).state
     assert isinstance(after, t.Stopping)
@@ -94,14 +97,14 @@ def test_a_kind_s_time_does_not_matter_to_a_handler_that_is_out_of_grace() -> No
 
 
 def test_a_handler_told_to_stop_has_its_grace_before_max_run() -> None:
-    """Draining, with max_run still ahead, past the deadline's grace: the deadline came first."""
+    """S14: draining, with max_run still ahead, past the deadline's grace: the deadline came first."""
     drained = evolve(stopping(t.StopReason.DRAIN, DEADLINE + GRACE, START), spent=True)
     assert isinstance(step(drained, at(DEADLINE + GRACE)).state, t.Detached)
     assert step(drained, at(DEADLINE + GRACE - 1)).state == drained
 
 
 def test_without_any_grace_a_handler_is_left_behind_at_the_deadline() -> None:
-    """Its kind has time left, which nothing waits for."""
+    """S14: its kind has time left, which nothing waits for."""
     terms = evolve(TERMS, timings=LeaseTimings(stop_grace=0))
     cancelled = evolve(stopping(t.StopReason.CANCEL, START + SECOND * 20, START), terms=terms)
     deadline = START + terms.timings.budget_ns
@@ -110,7 +113,7 @@ def test_without_any_grace_a_handler_is_left_behind_at_the_deadline() -> None:
 
 
 def test_left_behind_at_the_deadline_itself() -> None:
-    """It ran out so that its grace ends at the deadline: that is one thing that happens, not two."""
+    """S14: it ran out so that its grace ends at the deadline: that is one thing that happens, not two."""
     out = stopping(t.StopReason.MAX_RUN, START, DEADLINE - GRACE, ran_out=True)
     flight, waiting = t.Call(1, EFFECT, START, 7), t.Call(0, EFFECT, START, 8)
     after = step(evolve(out, flight=flight, queue=(waiting,)), at(DEADLINE))
@@ -121,7 +124,7 @@ def test_left_behind_at_the_deadline_itself() -> None:
 
 @pytest.mark.parametrize(("tries", "slack"), [(0, TIMINGS.renew_slack_ns), (1, 0), (5, 0)])
 def test_from_when_a_renewal_goes_out(tries: int, slack: int) -> None:
-    """A little early, in one batch with others; but one that failed waits for its whole back-off."""
+    """L3, K22: a little early, in one batch with others; but one that failed waits for its whole back-off."""
     running = t.Running(**held(lease=evolve(LEASE, tries=tries)), started=START)
     first = LEASE.renew_at - slack
     assert step(running, at(first - 1)).state == running

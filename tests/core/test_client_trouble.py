@@ -209,6 +209,7 @@ CALLS: list[Call] = [
 def test_a_store_that_does_not_answer_is_told_apart_from_one_that_may_have_done_it(
     call: Call,
 ) -> None:
+    """S18: Unavailable is not Unknown."""
     world = started()
     world.trouble.append(Unavailable("disk full"))
     with pytest.raises(
@@ -246,6 +247,7 @@ def test_a_refusal_of_what_is_of_no_process_names_none(call: Call) -> None:
 
 @pytest.mark.parametrize("answer", [Fenced(), Succeeded(Registered(Stamp(0, 1, StoreTime(0)), 1))])
 def test_an_answer_that_no_client_may_get_is_no_success(answer: Any) -> None:
+    """S18: nobody guesses."""
     world = started()
     world.trouble.append(answer)
     with pytest.raises(TenureError):

@@ -33,6 +33,7 @@ def log(world: World) -> list[tuple[str, Any]]:
 
 
 def test_an_event_counts_by_the_attempt_and_its_place_or_by_its_key() -> None:
+    """S10: so that a replay is known by it."""
     world = started(emits=("progress",))
     ctx = world.context()
     for key in (None, "once", None):
@@ -161,6 +162,7 @@ def test_an_events_payload_is_checked_before_it_is_sent() -> None:
 
 
 def test_nothing_is_emitted_after_another_worker_took_the_process() -> None:
+    """S4, S14: the handler hears that its lease is lost."""
     world = started(emits=("progress",))
     zombie, holder = world.context(), world.context()
     with pytest.raises(LeaseLost, match="no longer holds process 'p'") as lost:
@@ -171,6 +173,7 @@ def test_nothing_is_emitted_after_another_worker_took_the_process() -> None:
 
 
 def test_nothing_is_asked_of_the_store_once_the_worker_gave_the_lease_up() -> None:
+    """S14: the handler hears that its lease is lost."""
     world = started(emits=("progress",))
     ctx = world.context()
     world.lost.add(ctx.fencing_token.token)
@@ -180,7 +183,7 @@ def test_nothing_is_asked_of_the_store_once_the_worker_gave_the_lease_up() -> No
 
 
 def test_an_act_that_never_came_through_is_a_loss() -> None:
-    """The worker asks again until the deadline; what it then says is that the lease is gone."""
+    """S13, S18: the worker asks again until the deadline; what it then says is that the lease is gone."""
     world = started(emits=("progress",))
     ctx = world.context()
     world.trouble.append(Fenced())
@@ -202,6 +205,7 @@ def test_a_refusal_names_the_process_and_what_was_refused(refused: Refused, why:
 
 
 def test_a_context_carries_its_own_token_only() -> None:
+    """S4: and not that of an attempt before it."""
     world = started(emits=("progress",))
     grant = world.claim()
     assert isinstance(world.store(Release(grant.fence, 0)), Succeeded)

@@ -26,6 +26,7 @@ from tests.core.trampoline_asks import TTL
 
 
 def test_effects_and_events_are_fenced_by_the_callers_lease() -> None:
+    """S4: what is recorded has its token."""
     world = DirectWorld.new(effects=RegistryEffects(INLINE))
     lease = world.claimed()
     token = lease.grant.fence.token
@@ -40,6 +41,7 @@ def test_effects_and_events_are_fenced_by_the_callers_lease() -> None:
 
 
 def test_a_later_attempt_gets_what_was_recorded() -> None:
+    """S10: nothing is done twice."""
     world = DirectWorld.new(effects=RegistryEffects(INLINE))
     world.run(working, lease=world.claimed())
     world.clock[0] += 10 * TTL
@@ -98,7 +100,7 @@ def test_a_lost_lease_outranks_a_cancellation_and_an_outcome_outranks_both() -> 
 
 
 def test_a_lease_that_only_the_session_knows_to_be_lost() -> None:
-    """A later attempt has opened it; the handler's task group wraps what it raises."""
+    """S14, L6: a later attempt has opened it; the handler's task group wraps what it raises."""
     world = DirectWorld.new()
     lease = world.claimed()
 
@@ -116,7 +118,7 @@ def test_a_lease_that_only_the_session_knows_to_be_lost() -> None:
 
 
 def test_a_run_under_the_same_lease_again_repeats_no_effect() -> None:
-    """The first attempt's journal is read, too: a caller may have run that attempt before."""
+    """S10: the first attempt's journal is read, too: a caller may have run that attempt before."""
     world, calls = DirectWorld.new(effects=RegistryEffects(INLINE)), list[int]()
 
     async def handler(ctx: Any) -> list[int]:

@@ -46,6 +46,7 @@ def test_a_handler_that_stops_because_it_was_cancelled_ends_as_cancelled(plain: 
 
 
 def test_a_handler_that_returns_has_succeeded_whatever_was_asked() -> None:
+    """S17, S16: CONTRACT §7."""
     cancellation = Cancellation()
 
     def handler(ctx: Any) -> str:
@@ -57,6 +58,7 @@ def test_a_handler_that_returns_has_succeeded_whatever_was_asked() -> None:
 
 
 def test_what_was_cancelled_before_is_not_started_and_no_session_is_opened() -> None:
+    """S12, S16: a cancel is sticky."""
     world, cancellation = DirectWorld.new(), Cancellation()
     cancellation.cancel("before")
     assert world.run(never, cancellation=cancellation) == Cancelled("before")
@@ -85,6 +87,7 @@ def test_a_cancel_that_the_claim_has_seen_is_one() -> None:
 
 
 def test_what_is_cancelled_while_its_session_is_opened_is_not_started() -> None:
+    """S12, L4: the look comes right before the start."""
     world, cancellation = DirectWorld.new(), Cancellation()
 
     class Cancels(Broken):
@@ -100,6 +103,7 @@ def test_what_is_cancelled_while_its_session_is_opened_is_not_started() -> None:
 
 
 def test_what_is_cancelled_while_its_services_start_is_not_started() -> None:
+    """S12, L4: the look comes right before the start."""
     world, log, cancellation = DirectWorld.new(), list[str](), Cancellation()
 
     class Cancels(Block):
@@ -114,6 +118,8 @@ def test_what_is_cancelled_while_its_services_start_is_not_started() -> None:
 
 @pytest.mark.parametrize("raised", [HandlerStopped("p", "cancel"), LeaseLost("p")])
 def test_a_handler_that_stops_though_nobody_asked_it_to_has_failed(raised: Exception) -> None:
+    """S17: no cancel is invented (CONTRACT §7)."""
+
     def handler(ctx: Any) -> None:
         raise raised
 
@@ -145,7 +151,7 @@ def test_services_that_cannot_be_shut_down_leave_the_handlers_outcome_alone() ->
 
 
 def test_a_lease_that_was_lost_stays_lost_whatever_services_raise_then() -> None:
-    """The caller has nothing that it could write."""
+    """S14: the caller has nothing that it could write."""
     world, heard, error = DirectWorld.new(), list[Exception](), OSError("not flushed")
 
     async def loses(ctx: Any) -> None:

@@ -234,6 +234,7 @@ def test_a_plain_wrapper_of_an_async_handler(awaits: bool) -> None:
 
 
 def test_a_loss_within_an_effect_ends_the_handler_without_outcome() -> None:
+    """S14, S17: nothing is written for it."""
     world = World.new()
 
     async def handler(ctx: Any) -> None:

@@ -128,7 +128,7 @@ BACK_OFF = [25, 50, 100, 200, 400, 800, 800, 800]
 
 @pytest.mark.parametrize("state", WAITING, ids=lambda state: type(state).__name__)
 def test_tries_are_bounded(state: t.AttemptState) -> None:
-    """Back-off stops growing at 800 ms, and the count of tries with it."""
+    """L8: back-off stops growing at 800 ms, and the count of tries with it."""
     now, pauses = samples.START, list[int]()
     for call in range(1, len(BACK_OFF) + 1):
         state = attempt.step(state, t.CallUnknown(now=now, call=call)).state
@@ -151,6 +151,7 @@ def counted(state: t.AttemptState) -> int:
 
 
 def test_a_worker_counts_its_tries_up_to_a_bound() -> None:
+    """L8: back-off stops growing."""
     terms = w.WorkerTerms("us", samples.TERMS, 1, 1, NANOS_PER_SECOND)
     now, state, pauses = samples.START, worker.start(terms, samples.START).state, list[int]()
     for call in range(1, len(BACK_OFF) + 1):
@@ -176,7 +177,7 @@ def test_whatever_failed_is_tried_again_within_a_second(now: Instant, tries: int
 @given(strategies.attempt_states, strategies.EVENTS[t.Tick])
 @EXAMPLES
 def test_nothing_happens_before_the_wakeup(state: t.AttemptState, tick: t.Tick) -> None:
-    """A renewal may go out earlier where there is an occasion, by its slack; nothing else does."""
+    """L3, K11: a renewal may go out earlier where there is an occasion, by its slack; nothing else does."""
     wakeup = attempt.next_wakeup(state)
     slack = state.terms.timings.renew_slack_ns if isinstance(state, t.Holding) else 0
     if wakeup is None or tick.now < wakeup.at - slack:
@@ -186,7 +187,7 @@ def test_nothing_happens_before_the_wakeup(state: t.AttemptState, tick: t.Tick) 
 @given(strategies.attempt_states, strategies.jitters, st.integers(0, NANOS_PER_SECOND))
 @EXAMPLES
 def test_something_happens_at_the_wakeup(state: t.AttemptState, jitter: int, late: int) -> None:
-    """Or the driver would turn for ever."""
+    """L9: or the driver would turn for ever."""
     wakeup = attempt.next_wakeup(state)
     if wakeup is not None:
         tick = t.Tick(now=Instant(wakeup.at + late), tag=9, jitter=jitter)
@@ -196,7 +197,7 @@ def test_something_happens_at_the_wakeup(state: t.AttemptState, jitter: int, lat
 @given(strategies.worker_states, strategies.EVENTS[t.Tick])
 @EXAMPLES
 def test_a_worker_sleeps_until_its_wakeup(state: w.WorkerState, tick: t.Tick) -> None:
-    """Once the driver has ticked until nothing came, as it does at the end of each turn."""
+    """L9: once the driver has ticked until nothing came, as it does at the end of each turn."""
     again = t.Tick(now=tick.now, tag=tick.tag)
     for _ in range(3):
         state = worker.step(state, again).state

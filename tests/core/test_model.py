@@ -61,6 +61,7 @@ def test_claims_come_in_the_order_of_readiness_then_registration() -> None:
 
 
 def test_what_is_not_claimed() -> None:
+    """S3, S19: external, delayed, ended, held, excluded and foreign rows."""
     rows = Rows()
     rows.ask(Register(Registration("external", External())))
     rows.ask(Register(registration("blue", profile="blue")))
@@ -88,6 +89,7 @@ def test_a_repeated_claim_answers_what_it_got() -> None:
 
 
 def test_a_lower_claim_is_fenced_and_an_empty_one_leaves_no_trace() -> None:
+    """S10: what is late gets nothing."""
     rows = Rows()
     assert rows.claim_next(n=7) == []
     rows.register("a", "b")
@@ -102,6 +104,7 @@ def test_a_claim_without_an_owner_is_refused() -> None:
 
 
 def test_why_one_process_cannot_be_claimed() -> None:
+    """S3: it is said."""
     rows = Rows()
     rows.ask(Register(registration("delayed"), delay=1))
     rows.ask(Register(Registration("external", External())))
@@ -119,6 +122,7 @@ def test_why_one_process_cannot_be_claimed() -> None:
 
 
 def test_a_single_claim_repeated() -> None:
+    """S10, S20: the same lease, not counted again."""
     rows = Rows()
     rows.register("p")
     request = Claim(ClaimId("us", 1), "p", TTL)
@@ -240,6 +244,7 @@ def test_endings_and_cancels() -> None:
 
 
 def test_pruning_waits_for_the_retry_horizon() -> None:
+    """S10, S11: a late replay finds its row."""
     rows = Rows(Limits(retry_horizon=1_000))
     rows.register("a", "b", "going on")
     fence = rows.claim("a")
@@ -258,6 +263,7 @@ def test_pruning_waits_for_the_retry_horizon() -> None:
 
 
 def test_the_claims_of_one_worker_are_not_those_of_another() -> None:
+    """S10, K13: they are remembered by their owner."""
     rows = Rows()
     rows.register("a", "b")
     assert rows.claim_next(1, "us", 1) == ["a"]
@@ -267,6 +273,7 @@ def test_the_claims_of_one_worker_are_not_those_of_another() -> None:
 
 
 def test_a_claim_is_remembered_for_the_retry_horizon() -> None:
+    """S10: and then forgotten."""
     rows = Rows(Limits(retry_horizon=1_000))
     rows.register("a")
     rows.claim_next(1, "us", 1)
@@ -357,6 +364,7 @@ def test_what_the_fence_log_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_what_makes_work() -> None:
+    """K17, L1, L4: what moves the feed."""
     rows = Rows()
     rows.register("p")
     pending = rows.record("p")

@@ -189,7 +189,7 @@ def test_only_the_holder_changes_the_row(
 def test_a_stranger_is_fenced(
     case: tuple[Record, FencedRequest, Event | Effect | None], clock: StoreTime
 ) -> None:
-    """Whoever neither holds the row nor ever wrote under this token hears nothing but Fenced."""
+    """S4, K23: whoever neither holds the row nor ever wrote under this token hears nothing but Fenced."""
     record, request, found = case
     stranger = Fence(record.id, ClaimId("stranger", 1), 77)
     assert decided((record, evolve(request, fence=stranger), found), clock).answer == Fenced()
@@ -326,6 +326,7 @@ def test_the_first_writer_of_a_key_wins(
 def test_only_external_processes_are_completed_from_outside(
     record: Record, outcome: Any, clock: StoreTime
 ) -> None:
+    """S6, S17: an outcome of another's making is the external row's alone."""
     decision = decided((record, CompleteExternal(record.id, "them", outcome), None), clock)
     if isinstance(record.registration.input, External) and record.outcome is None:
         after = decision.record

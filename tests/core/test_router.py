@@ -87,7 +87,8 @@ def test_renewals_go_together() -> None:
 
 
 def test_nobody_answers() -> None:
-    """Every command ends in exactly one answer: Unknown after call_timeout; the real one comes too late (§2)."""
+    """S18, K15: every command ends in exactly one answer: Unknown after call_timeout; the real one comes too late
+    (§2)."""
     driven = Driven()
     (claim,) = driven.tick(0)
     assert isinstance(claim, t.Send)
@@ -127,7 +128,7 @@ def test_answers_to_nobody_are_dropped(answer: Answer) -> None:
 
 
 def test_a_handler_that_nobody_knows_is_told_that_its_lease_is_lost() -> None:
-    """So that no ctx call waits for ever, whatever became of its attempt."""
+    """L6: so that no ctx call waits for ever, whatever became of its attempt."""
     driven = Driven()
     event = EmitEvent(Fence("gone", ClaimId("us", 1), 99), "progress", NULL, "a")
     for request in (None, event):
@@ -135,6 +136,7 @@ def test_a_handler_that_nobody_knows_is_told_that_its_lease_is_lost() -> None:
 
 
 def test_an_attempt_that_ends_frees_its_slot() -> None:
+    """L1, L7: what waits is claimed."""
     driven = Driven(slots=1)
     (token,) = driven.start()
     (write,) = driven.router.handler_returned(token, Success(), Instant(0))
@@ -158,7 +160,7 @@ def test_a_session_that_fails() -> None:
 
 
 def test_hints_and_cancels() -> None:
-    """A cancellation for a token that is gone reaches nobody."""
+    """L4, K17: a cancellation for a token that is gone reaches nobody."""
     driven = Driven(slots=2)
     tokens = driven.start()
     assert driven.router.hinted(Instant(0)) == []
@@ -171,6 +173,7 @@ def test_hints_and_cancels() -> None:
 
 
 def test_draining() -> None:
+    """L5, K8: it stops claiming, and ends with its last handler."""
     driven = Driven()
     tokens = driven.start()
     assert driven.router.drain(2 * SECOND, Instant(0)) == []
@@ -298,7 +301,8 @@ def test_calls_of_several_attempts_that_time_out_together() -> None:
 
 
 def test_an_attempt_is_woken_when_its_time_has_come_and_not_before() -> None:
-    """A renewal goes as early as the slack allows, to the nanosecond; until then a tick is the worker's alone."""
+    """L3, K11: a renewal goes as early as the slack allows, to the nanosecond; until then a tick is the worker's
+    alone."""
     driven = Driven()
     driven.start()
     at = TIMINGS.renew_interval_ns - TIMINGS.renew_slack_ns
@@ -328,7 +332,7 @@ def test_a_handler_starts_under_the_epoch_of_its_claim() -> None:
 
 
 def test_a_handler_that_is_left_behind_wakes_nobody() -> None:
-    """However the attempt learns of it: here by a question that comes later than its grace."""
+    """S14: however the attempt learns of it: here by a question that comes later than its grace."""
     driven = Driven(slots=1, names=("a",))
     (token,) = driven.start()
     (renewal,) = (send for send in driven.tick(10) if isinstance(send, t.Send))

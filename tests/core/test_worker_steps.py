@@ -59,6 +59,7 @@ def test_it_starts_hungry() -> None:
 
 
 def test_one_whose_tiers_do_not_suffice_never_starts() -> None:
+    """S15: the tier check fails closed."""
     unfit = evolve(OURS, terms=evolve(TERMS, tier_fault="too ephemeral"))
     assert start(unfit, NOW) == w.WorkerStep(w.Stopped(0, "too ephemeral"))
 
@@ -66,7 +67,7 @@ def test_one_whose_tiers_do_not_suffice_never_starts() -> None:
 @pytest.mark.parametrize(("jitter", "wait"), [(0, 1_500_000_000), (999, 2_499_000_000)])
 @pytest.mark.parametrize("hinted", [False, True])
 def test_a_grant(jitter: int, wait: int, hinted: bool) -> None:
-    """Fewer than asked for: not hungry before the next poll, unless the feed spoke meanwhile."""
+    """L1: fewer than asked for: not hungry before the next poll, unless the feed spoke meanwhile."""
     event = CallSucceeded(now=NOW, tag=9, jitter=jitter, call=3, reply=Claimed((GRANT,), 7))
     after = step(evolve(DRIVING, hinted=hinted), event)
     poll_at = Instant(NOW + wait)
@@ -84,6 +85,7 @@ def test_a_grant(jitter: int, wait: int, hinted: bool) -> None:
 
 
 def test_a_full_grant_leaves_it_hungry_and_what_strays_is_not_wanted() -> None:
+    """L1, S12: what another attempt still runs is started by nobody."""
     event = CallSucceeded(now=NOW, tag=9, jitter=0, call=3, reply=Claimed((GRANT, STRAY), 7))
     after = step(evolve(DRIVING, hinted=False), event)
     assert isinstance(after.state, w.Driving)
@@ -92,6 +94,7 @@ def test_a_full_grant_leaves_it_hungry_and_what_strays_is_not_wanted() -> None:
 
 
 def test_a_grant_in_a_drain_is_not_wanted() -> None:
+    """L5, S12: it is given back."""
     after = step(DRAINING, CallSucceeded(now=NOW, tag=9, call=3, reply=Claimed((GRANT,), 7)))
     assert after == w.WorkerStep(
         evolve(DRAINING, claim=None, tries=0, running=2), (w.BeginAttempt(GRANT, 7, START, False),)
@@ -102,7 +105,8 @@ def test_a_grant_in_a_drain_is_not_wanted() -> None:
 @pytest.mark.parametrize("doubtful", [False, True])
 @pytest.mark.parametrize("answer", [CallUnavailable, CallUnknown])
 def test_a_claim_that_failed(state: w.Working, doubtful: bool, answer: Any) -> None:
-    """The same one again, a hundred milliseconds after the third failure in a row; a drain drops what surely failed."""
+    """S18, L8, K9: the same one again, a hundred milliseconds after the third failure in a row; a drain drops what
+    surely failed."""
     before = evolve(state, claim=evolve(CALL, doubtful=doubtful))
     after = step(before, answer(now=NOW, tag=9, jitter=0, call=3))
     doubt = doubtful or answer is CallUnknown
@@ -114,6 +118,7 @@ def test_a_claim_that_failed(state: w.Working, doubtful: bool, answer: Any) -> N
 
 
 def test_failures_are_counted_to_five() -> None:
+    """L8: back-off stops growing."""
     after = step(evolve(DRIVING, tries=5), CallUnknown(now=NOW, tag=9, jitter=0, call=3)).state
     assert isinstance(after, w.Working)
     assert after.tries == 5
@@ -122,6 +127,7 @@ def test_failures_are_counted_to_five() -> None:
 @pytest.mark.parametrize("state", [DRIVING, DRAINING])
 @pytest.mark.parametrize(("doubtful", "sent_at"), [(False, NOW + SECOND), (True, START)])
 def test_a_claim_is_sent_again_when_it_is_due(state: w.Working, doubtful: bool, sent_at: int) -> None:
+    """L1, L8: and not before."""
     before = evolve(state, claim=evolve(WAITING, doubtful=doubtful))
     assert step(before, tick(NOW + SECOND - 1)).commands == ()
     again = w.ClaimCall(9, NEXT, Instant(sent_at), None, doubtful)
@@ -157,6 +163,7 @@ def test_a_claim_that_comes_to_nothing(state: w.Working, event: Any, said: str) 
 
 @pytest.mark.parametrize("state", [DRIVING, DRAINING])
 def test_cancels_that_were_read(state: w.Working) -> None:
+    """L4, K17: each reaches the attempt that it is for."""
     reading = evolve(state, reading=4)
     cancels = (("p", 1, "why"),)
     read = step(reading, CallSucceeded(now=NOW, tag=9, call=4, reply=CancelsRead(cancels)))
@@ -166,6 +173,7 @@ def test_cancels_that_were_read(state: w.Working) -> None:
 
 
 def test_an_attempt_ends_and_another_strays() -> None:
+    """S12, L1: a slot is free once its handler has ended."""
     ended = step(DRIVING, w.AttemptEnded(now=NOW, process_id="gone", token=1))
     assert ended == w.WorkerStep(evolve(DRIVING, running=0, exclude=()))
     other = step(DRIVING, w.AttemptEnded(now=NOW, process_id="gone", token=2))
@@ -177,13 +185,14 @@ def test_an_attempt_ends_and_another_strays() -> None:
 @pytest.mark.parametrize("running", [0, 1])
 @pytest.mark.parametrize("claim", [None, CALL])
 def test_a_hint(running: int, claim: w.ClaimCall | None) -> None:
+    """L1, L4, K17: there may be work, and cancels."""
     before = evolve(IDLE, running=running, claim=claim, hungry=False)
     after = step(before, w.WorkHinted(now=NOW))
     assert after == w.WorkerStep(evolve(before, hungry=True, hinted=claim is not None, cancels=running > 0))
 
 
 def test_a_tick_claims_what_there_is_room_for() -> None:
-    """No more than one claim may ask for, and no more than may run."""
+    """L1, S12: no more than one claim may ask for, and no more than may run."""
     for running, room in ((0, 3), (1, 3), (2, 2), (3, 1)):
         before = evolve(IDLE, running=running)
         request = ClaimNext(ClaimId("us", 9), 30_000, room, WANTED)
@@ -195,6 +204,7 @@ def test_a_tick_claims_what_there_is_room_for() -> None:
 
 
 def test_a_tick_reads_the_cancels_once_it_has_claimed() -> None:
+    """L4, K17: they are read, if a little later."""
     before = evolve(DRIVING, cancels=True)
     read = (Send(9, ReadCancels("us"), None),)
     assert step(before, tick()) == w.WorkerStep(evolve(before, cancels=False, reading=9), read)
@@ -203,13 +213,15 @@ def test_a_tick_reads_the_cancels_once_it_has_claimed() -> None:
 
 
 def test_it_is_hungry_from_its_poll_on() -> None:
+    """L1: whether or not the feed spoke."""
     before = evolve(DRIVING, hungry=False, poll_at=NOW)
     assert step(before, tick()) == w.WorkerStep(evolve(before, hungry=True))
     assert step(before, tick(NOW - 1)) == w.WorkerStep(before)
 
 
 def test_a_drain() -> None:
-    """A claim in flight, or one that may have been granted, is waited for; what surely was not granted is dropped."""
+    """L5, K8: a claim in flight, or one that may have been granted, is waited for; what surely was not granted is
+    dropped."""
     asked = w.DrainAsked(now=NOW, grace=10 * SECOND)
     doubtful = evolve(WAITING, doubtful=True)
     for claim, kept in ((None, None), (CALL, CALL), (WAITING, None), (doubtful, doubtful)):
@@ -222,11 +234,13 @@ def test_a_drain() -> None:
 
 @pytest.mark.parametrize(("grace", "until"), [(4, NOW + 4 * SECOND), (10, UNTIL), (30, UNTIL)])
 def test_asked_again_to_drain(grace: int, until: int) -> None:
+    """L5: it only ever gets shorter."""
     again = step(DRAINING, w.DrainAsked(now=NOW, grace=grace * SECOND))
     assert again == w.WorkerStep(evolve(DRAINING, until=Instant(until)))
 
 
 def test_how_a_drain_goes_on() -> None:
+    """L5, K8: stop, wait for the handlers, leave."""
     assert step(DRAINING, tick(UNTIL - 1)) == w.WorkerStep(DRAINING)
     told = evolve(DRAINING, told=True)
     assert step(DRAINING, tick(UNTIL)) == w.WorkerStep(told, (w.StopAttempts(),))
@@ -256,4 +270,5 @@ def test_how_a_drain_goes_on() -> None:
     ],
 )
 def test_when_it_has_to_be_ticked(state: w.WorkerState, wakeup: Wakeup | None) -> None:
+    """L1, L5: when time alone changes something."""
     assert next_wakeup(state) == wakeup

@@ -123,18 +123,21 @@ def fences(both: Both) -> dict[str, Fence]:
 
 
 def test_reading(both: Both, fences: dict[str, Fence]) -> None:
+    """S22, S23: what is read is of the process that was named, as it is now."""
     both.everything()
     both.ask(Get("a"), Get("b"))
     both.ask(Get("nobody"), Get("d"))
 
 
 def test_what_was_done_before_is_known_again_by_its_own_key(both: Both, fences: dict[str, Fence]) -> None:
+    """S10, S22: no neighbour's entry is taken for it."""
     for fence in fences.values():
         both.act(fence)
     both.everything()
 
 
 def test_a_claim_is_repeated_by_its_owner_and_number(both: Both, fences: dict[str, Fence]) -> None:
+    """S10, S22: no neighbour's claim is taken for it."""
     fences["d"] = both.claim("d", "another", 2)
     for name, owner, n in (("b", "us", 2), ("c", "them", 1), ("d", "another", 2)):
         assert both.claim(name, owner, n) == fences[name]
@@ -142,7 +145,7 @@ def test_a_claim_is_repeated_by_its_owner_and_number(both: Both, fences: dict[st
 
 
 def test_a_cancel_is_shown_to_the_holder(both: Both, fences: dict[str, Fence]) -> None:
-    """And to no other; nor once its process has ended, nor where nobody asked."""
+    """L4, S22, K17: and to no other; nor once its process has ended, nor where nobody asked."""
     for name in ("a", "b", "c"):
         both.ask(RequestCancel(name, f"why {name}"))
     both.everything()
@@ -162,6 +165,7 @@ def test_only_the_latest_fences_are_kept(both: Both, fences: dict[str, Fence]) -
 
 
 def test_pruning_takes_what_ended_before_and_all_of_it(both: Both, fences: dict[str, Fence]) -> None:
+    """S22, S11: and nothing of a neighbour."""
     both.ask(Complete(fences["a"], Success(canonical("result of a"))))
     both.clock.now += 10 * TTL
     both.register("late")

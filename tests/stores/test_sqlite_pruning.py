@@ -36,6 +36,7 @@ def counts(path: Path) -> dict[str, int]:
 
 
 def test_pruning_everything_empties_every_table(tmp_path: Path) -> None:
+    """S22, K20: nothing is left that a late write could hang on."""
     path, clock = tmp_path / "s.db", ManualClock()
     store = open_store(f"sqlite:///{path}", clock=clock, limits=Limits(retry_horizon=10))
     store.execute([Register(Registration(name, Work("k"), ("t",))) for name in ("done", "cancelled")])

@@ -97,7 +97,7 @@ class StoppedTime:
 def test_the_lock_is_given_up_before_the_worker_gives_up_the_call(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With all defaults: else the worker would drop the answer of a renewal that got the lock late."""
+    """K15, L3: with all defaults: else the worker would drop the answer of a renewal that got the lock late."""
     store = open_store(f"sqlite:///{tmp_path}/s.db", clock=ManualClock())
     time = StoppedTime()
     began = time.now
