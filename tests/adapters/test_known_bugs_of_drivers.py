@@ -136,6 +136,17 @@ def test_a_plain_function_that_waited_for_its_thread_does_not_begin_after_the_lo
         body()
 
 
+def test_a_plain_function_that_nobody_waits_for_any_more_does_not_begin() -> None:
+    """S13, L6: its handler was cancelled while the call waited for a thread."""
+    waited = job(0, Permitted(Instant(1)))
+    reset = handler_of.set((waited.token, waited.ctx))
+    body = Bodies(lambda token, outcome: None).body(lambda: "called")
+    handler_of.reset(reset)
+    body.drop()
+    with pytest.raises(LeaseLost):
+        body()
+
+
 def test_a_missing_answer_is_neither_the_end_nor_a_refusal() -> None:
     """K9, S18: a client's request is sent again after Unknown; if nobody ever knows, it is Unknown in the end."""
     world = World()
@@ -223,6 +234,17 @@ def test_the_machine_thread_never_waits_longer_than_a_second(monkeypatch: pytest
         threaded.asked(Get)
         pauses.append(threaded.pauses.get(timeout=BOUND))
     assert pauses == [1.0, 1.0]
+
+
+def test_the_machine_thread_wakes_itself_when_something_is_due(monkeypatch: pytest.MonkeyPatch) -> None:
+    """L3, K15, K11: here a renewal's own time-out, half a second away; else it would be sent again too late."""
+    with Threaded(monkeypatch) as threaded:
+        running(threaded)
+        threaded.hold()
+        threaded.pass_time(LeaseTimings().renew_interval)
+        threaded.asked(Renew)
+        threaded.pass_time(LeaseTimings().call_timeout - 0.5)
+        assert any(threaded.pauses.get(timeout=BOUND) == 0.5 for _ in range(5))
 
 
 def test_the_feed_reaches_the_machines(monkeypatch: pytest.MonkeyPatch) -> None:
