@@ -6,6 +6,7 @@ from tests.matrix.patches import Patch
 
 REGISTRY, EVENTS = "core/tenure/registry.py", "core/tenure/events.py"
 MODEL, MEMORY = "core/tenure/model.py", "adapters/memory/tenure_memory/tables.py"
+SESSIONS = "core/tenure/session_model.py"
 LISTENING = "adapters/driver/tenure_driver/listening.py"
 
 
@@ -104,5 +105,59 @@ BUGS = (
         "if record is None:",
         "if record is None and (record := Record(Registration(request.fence.process_id, Work('k'), ('step',)),"
         " *[moment.number] * 2, *[moment.clock] * 2, request.fence.token, request.fence.claim, True)) is None:",
+    ),
+    _patch(
+        "D1",
+        "an opening does not raise a watermark that is there, so that an earlier attempt goes on writing",
+        "W9",
+        SESSIONS,
+        "_open",
+        "if mark is None or mark.height < (fence.epoch, fence.token):",
+        "if mark is None:",
+    ),
+    _patch(
+        "D2",
+        "what writes to a session is not fenced",
+        "W9",
+        SESSIONS,
+        "execute",
+        "if mark is None or mark.height != (fence.epoch, fence.token):",
+        "if mark is None:",
+    ),
+    _patch(
+        "D3",
+        "an append does not look where the head is, so that an entry is lost from the path",
+        "session",
+        SESSIONS,
+        "_append",
+        "if request.parent != row.head:",
+        "if request.parent != row.head and row.entries < 0:",
+    ),
+    _patch(
+        "D4",
+        "an append that comes again is stored again",
+        "S10",
+        SESSIONS,
+        "_append",
+        "if known is not None:",
+        "if known is not None and known.body != request.body:",
+    ),
+    _patch(
+        "D5",
+        "a move is acknowledged, and the head stays",
+        "session",
+        SESSIONS,
+        "_move",
+        "tables.write_row(changed(row, head=request.to))",
+        "pass",
+    ),
+    _patch(
+        "D6",
+        "a move that comes again is made again",
+        "session",
+        SESSIONS,
+        "_move",
+        "if mark is not None and 0 < request.n <= mark.moves:",
+        "if mark is not None and 0 < request.n < mark.moves:",
     ),
 )

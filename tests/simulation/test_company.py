@@ -1,5 +1,5 @@
-"""Plans with company: clients' events, handlers that wait for some. Seeds without it are what they were, those with it
-hold and meet what they are for, and few of them find a planted bug."""
+"""Plans with company: clients' events, handlers that wait for some, prunes, sessions. Seeds without it are what they
+were, those with it hold and meet what they are for, and few of them find a planted bug."""
 
 from __future__ import annotations
 
@@ -33,6 +33,12 @@ FAULTS = {
     "P3": ("prune", "busy"),
     "P4": ("prune", "doubled"),
     "K20": ("prune", "late"),
+    "D1": ("sessions", "pause,suspend"),
+    "D2": ("sessions", "pause,suspend"),
+    "D3": ("sessions", "crash"),
+    "D4": ("sessions", "crash"),
+    "D5": ("sessions", "crash"),
+    "D6": ("sessions", "crash"),
 }
 """The company and the faults with which each bug is looked for."""
 
@@ -49,8 +55,13 @@ MET = {
         "followed",
     ),
     "prune": ("pruned", "fenced where pruned", "not found where pruned"),
+    "sessions": ("entry", "entry again", "fork", "head moved", "session fenced"),
 }
 """What each company is there to meet."""
+
+ASTRAY = ("lost answer", "late", "doubled", "crash")
+WEATHER = {"events": ASTRAY, "prune": ASTRAY, "sessions": ("crash", "pause", "suspend")}
+"""The faults with which it meets that soon."""
 
 
 @pytest.mark.parametrize("patch", PATCHES, ids=[patch.id for patch in PATCHES])
@@ -72,8 +83,7 @@ def test_few_seeds_find_a_bug_that_company_meets(patch: Patch) -> None:
 def test_seeds_with_company_hold_and_meet_what_they_are_for(company: str) -> None:
     met: Counter[str] = Counter()
     for seed in range(3_000, 3_012):
-        faults = ("lost answer", "late", "doubled", "crash")
-        plan = evolve(planned(seed, "memory"), company=(company,), faults=faults, rate=0.1)
+        plan = evolve(planned(seed, "memory"), company=(company,), faults=WEATHER[company], rate=0.1)
         verdict = run(plan)
         assert verdict.ok, (seed, verdict.broken, verdict.what)
         met.update(verdict.met)

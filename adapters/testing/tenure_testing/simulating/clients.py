@@ -16,6 +16,8 @@ LONGEST_DELAY = 10.0
 LATEST_CANCEL = 1.2
 """When the last cancellation is asked for, in storms: after this one is over."""
 TOLD = "a client"
+OWNERS = ("s0", "s1")
+"""Sessions that own processes, where handlers write to sessions."""
 
 WasPruned = Callable[[str], bool]
 """Whether a process of that id was pruned sometime."""
@@ -29,10 +31,15 @@ async def starting(
     random = plan.random(f"client {number}")
     await sleep(plan.storm * 0.8 * random.random())
     delay = LONGEST_DELAY * random.random() if random.random() < 0.1 else 0.0
+    owner = None
+    if "sessions" in plan.company:
+        owner = plan.random(f"owner {number}").choice((None, *OWNERS))
     handle: tenure.Handle[Any] | None = None
     while handle is None:
         try:
-            handle = await client.start(kind, script, id=f"p{number}", emits=["step"], delay=delay)
+            handle = await client.start(
+                kind, script, id=f"p{number}", owner=owner, emits=["step"], delay=delay
+            )
         except (StoreUnavailable, StoreUnknown):
             await sleep(PAUSE)
     # Who waits without an end is not told of a process that ended and was pruned between two of its looks at what

@@ -25,12 +25,14 @@ from tenure.requests import (
     Request,
     RequestCancel,
 )
+from tenure.sessions import Entry
 from tenure_driver import Job
 from tenure_driver.messages import Answered, Asked, Inbound, Outbox, Reply, StoreCall
 from tenure_testing.histories.law import HORIZON
 from tenure_testing.playing import Execution, Host, Observer, World
 from tenure_testing.simulating.logs import Logs
 from tenure_testing.simulating.rows import Rows, Violation
+from tenure_testing.simulating.sessions import Accounts
 
 CHECKPOINT = 200
 """Executions between two looks at every row, where none is pruned."""
@@ -73,6 +75,7 @@ class Judge(Observer):
         self.met: Counter[str] = Counter()
         self.rows = Rows(self.met, gentle)
         self.logs = Logs(self.met, gentle)
+        self.sessions = Accounts(self.met)
         self._executed = 0
         self._holdings: dict[tuple[str, int], Holding] = {}
         self._unknown_claim: dict[str, int] = {}
@@ -300,6 +303,13 @@ class Judge(Observer):
         """A handler was given an event. Called by the handler, too."""
         try:
             self.logs.given(process, token, event)
+        except Violation as violation:
+            self._world.raises(violation)
+
+    def stored(self, session: str, entry: Entry) -> None:
+        """A handler's entry is in its session. Called by the handler, too."""
+        try:
+            self.sessions.told(session, entry)
         except Violation as violation:
             self._world.raises(violation)
 

@@ -23,10 +23,11 @@ CLIENTS = ("cancel",)
 
 FAULTS = (*NETWORK, *FEED, *LOOPS, *HOSTS, *CLOCKS, *STORE, *HANDLERS, *CLIENTS)
 
-COMPANY = {"events": 0.25, "prune": 0.2}
+COMPANY = {"events": 0.25, "prune": 0.2, "sessions": 0.15}
 """Who else is in the world, and in which share of the seeds. `events`: clients that append events and follow logs, and
-handlers that wait for some. `prune`: somebody prunes what has ended, soon after it did. They are no faults: a plan
-without any is as it was before there was such company."""
+handlers that wait for some. `prune`: somebody prunes what has ended, soon after it did. `sessions`: handlers append to
+sessions, of several processes or their own, and fork. They are no faults: a plan without any is as it was before there
+was such company."""
 
 GENTLE = frozenset({"busy", "no hints", "drain", "raises", "overruns", "cancel"})
 """Faults under which a worker stays healthy, so that it never loses a lease (L3)."""

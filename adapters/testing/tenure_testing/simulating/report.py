@@ -43,6 +43,11 @@ SOMETIMES: dict[str, str] = {
     "pruned": "what had ended was pruned",
     "fenced where pruned": "a write came after its process was pruned",
     "not found where pruned": "a client asked for a process that was pruned",
+    "entry": "a handler appended to a session",
+    "entry again": "an append was answered with the entry that an earlier one had stored",
+    "fork": "a handler moved a session's head",
+    "head moved": "a session was written to by somebody else meanwhile",
+    "session fenced": "an attempt wrote to a session that a later one had opened",
     "store restarted": "the store was closed and opened again, and had everything that it had answered",
 }
 """What has to be met sometime in a run of enough seeds, so that no property holds for want of occasion."""

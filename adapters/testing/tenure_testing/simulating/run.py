@@ -26,6 +26,7 @@ from tenure_testing.simulating.judge import Judge
 from tenure_testing.simulating.plans import Plan
 from tenure_testing.simulating.rows import Violation
 from tenure_testing.simulating.scripts import BOUNDED, MAX_RUN, application, script_of
+from tenure_testing.simulating.sessions import sessions
 from tenure_testing.simulating.storm import CLIENT, OUTLASTS, Chaos, Storm
 from tenure_testing.simulating.tracing import Trace
 
@@ -128,6 +129,7 @@ def _limits(plan: Plan) -> Limits:
 
 
 def _play(plan: Plan, world: World, storm: Storm, judge: Judge, count: Callable[[str], None]) -> None:
+    played = sessions(plan, world, judge.sessions, lambda: storm.calm) if "sessions" in plan.company else None
     app = application(judge.made, judge, count)
     random = plan.random("workers")
     alone = random.random() < 0.7  # else all have one name
@@ -175,6 +177,8 @@ def _play(plan: Plan, world: World, storm: Storm, judge: Judge, count: Callable[
             raise task.error
     judge.look()
     judge.look_at_logs()
+    if played is not None:
+        judge.sessions.look(played.stored().sessions)
     judge.rows.conclude()
     judge.logs.conclude()
 

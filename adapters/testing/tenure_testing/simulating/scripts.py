@@ -8,13 +8,17 @@ from random import Random
 from typing import Any, Protocol
 
 import tenure
-from tenure.errors import WaitTimeout
+from tenure.errors import HeadMoved, SessionUnavailable, WaitTimeout
 from tenure.process import Event
+from tenure.session import Session
+from tenure.sessions import Entry
 from tenure_driver.blocking import BlockingContext
 from tenure_testing.playing import Cancelled, block, pass_time, sleep
 from tenure_testing.simulating.plans import Plan
 
 MAX_RUN = 20.0
+AGAIN = 1.0
+"""Seconds after which a session whose store did not answer is asked again."""
 SCRIPT = "script"
 BOUNDED = "bounded"
 PLAIN = "plain"
@@ -33,6 +37,9 @@ class Hears(Protocol):
 
     def given(self, process: str, token: int, event: Event) -> None:
         """A handler that waited under that token was given the event."""
+
+    def stored(self, session: str, entry: Entry) -> None:
+        """A handler was told that its entry is in the session."""
 
     def in_vain(self, process: str, token: int, type: str, timeout: float) -> None:
         """It waited so many seconds, and was given none of that type."""
@@ -69,6 +76,8 @@ def application(made: Made, hears: Hears, count: Callable[[str], None]) -> tenur
                         hears.in_vain(ctx.id, ctx.fencing_token.token, given[0], given[1])
                     else:
                         hears.given(ctx.id, ctx.fencing_token.token, event)
+                case "say" | "fork":
+                    await _in_session(ctx, operation, given[0], hears)
                 case "sleep":
                     await sleep(given[0])
                 case "block":
@@ -117,6 +126,31 @@ def application(made: Made, hears: Hears, count: Callable[[str], None]) -> tenur
     return app
 
 
+async def _in_session(ctx: tenure.Context, operation: str, what: Any, hears: Hears) -> None:
+    """Append an entry, or move the head to the first of all; until the store has answered."""
+    session = await ctx.session()
+    while True:
+        try:
+            if operation == "say":
+                key, body = what
+                hears.stored(session.id, await session.append(body, key=key))
+            elif session.path:
+                await session.fork(session.path[0].id)
+            return
+        except SessionUnavailable:
+            await sleep(AGAIN)
+        except HeadMoved:
+            await _refreshed(session)
+
+
+async def _refreshed(session: Session) -> None:
+    while True:
+        try:
+            return await session.refresh()
+        except SessionUnavailable:
+            await sleep(AGAIN)
+
+
 async def ignoring(seconds: float) -> None:
     """Sleep on, whatever is thrown in."""
     for _ in range(10):
@@ -137,6 +171,8 @@ def script_of(plan: Plan, number: int) -> tuple[str, list[list[Any]], float]:
         script.append(["sleep", 2 * MAX_RUN])
     if "events" in plan.company:
         _listen(plan.random(f"waits {number}"), script)
+    if "sessions" in plan.company and kind != PLAIN:
+        _talk(plan.random(f"says {number}"), script)
     return kind, script, sum(_seconds(operation) for operation in script)
 
 
@@ -154,6 +190,13 @@ def _operation(plan: Plan, random: Random, place: int) -> list[Any]:
             return ["emit", place, f"k{place}" if random.random() < 0.5 else None]
         case _:
             return ["sleep", seconds]
+
+
+def _talk(random: Random, script: list[list[Any]]) -> None:
+    """Let it write to its session here and there."""
+    for place in range(random.randint(1, 4)):
+        said: list[Any] = ["say", [f"k{place}" if random.random() < 0.5 else None, f"entry {place}"]]
+        script.insert(random.randint(0, len(script)), said if random.random() < 0.8 else ["fork", None])
 
 
 def _listen(random: Random, script: list[list[Any]]) -> None:
