@@ -381,6 +381,7 @@ def test_a_handler_that_is_to_be_cancelled_hears_of_it_as_an_event_too() -> None
 
 
 def test_what_a_handler_left_waiting_is_answered_when_it_returns() -> None:
+    """L6: its lease is over with it."""
     world, token = running()
     world.turn(Returned(token, None))
     assert world.replies == {1: StopReason.LEASE_LOST}

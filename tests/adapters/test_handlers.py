@@ -137,6 +137,27 @@ def test_cancel_reaches_a_running_handler(host: Host) -> None:
     host.run(main)
 
 
+def test_what_others_do_is_heard_without_a_poll_or_a_renewal(host: Host) -> None:
+    """K17, L4, L1: the feed alone tells of what another client starts and cancels; all else comes in an hour."""
+    app, store, started = App(), stores.memory(), threading.Event()
+
+    @app.process("waits")
+    async def waits(ctx: Context) -> None:
+        started.set()
+        await host.forever()
+
+    async def main() -> None:
+        rare = LeaseTimings.scaled(10_800)
+        async with host.adapter.connect(store) as client:
+            async with host.adapter.worker(app, store, timings=rare, poll_interval=3_600):
+                handle = await client.start("waits")
+                await host.until(started.is_set)
+                await handle.cancel("enough")
+                assert await handle.outcome(BOUND) == Cancelled("enough")
+
+    host.run(main)
+
+
 def test_a_handler_may_answer_a_cancel_with_a_result(host: Host) -> None:
     """S16, L2: row order alone decides between an outcome and a cancel."""
     app = App()

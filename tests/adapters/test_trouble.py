@@ -12,8 +12,10 @@ import tenure
 from tenure import App, Context, LeaseTimings, Success
 from tenure.canonical import canonical
 from tenure.instants import Instant
-from tenure.replies import Answer, Unavailable, Unknown
+from tenure.process import ClaimId
+from tenure.replies import Answer, Succeeded, Unavailable, Unknown
 from tenure.requests import (
+    Claim,
     ClaimNext,
     Complete,
     EmitEvent,
@@ -28,6 +30,7 @@ from tenure.requests import (
 from tenure.timings import nanos
 from tenure_driver import Tap
 from tenure_driver.clocks import local_now
+from tenure_driver.messages import Inbound, Outbox
 from tenure_driver.threads import report_stall
 from tenure_driver.turn import Driver
 from tests.adapters import stores
@@ -284,6 +287,48 @@ def test_an_effect_that_waited_for_the_store_until_the_lease_was_over_does_not_l
             await host.until(lambda: reading.done)
             await client.get("a")  # reads come after writes: what waited with the effect is over
         assert not any(isinstance(request, RecordEffect) for request in store.seen)
+
+    host.run(main)
+
+
+def test_a_renewal_that_was_sent_again_does_not_leave_after_the_first_was_fenced(host: Host) -> None:
+    """S14: the store thread looks at what its own answers lost, before the machine has heard of them."""
+    app, clock, sent, stops = App(), stores.Clock(), list[Request](), list[str | None]()
+    behind = stores.memory(clock)
+    store = stores.Troubled(behind)
+
+    class Sees(Tap):
+        def turned(self, inbox: Sequence[Inbound], now: Instant, box: Outbox) -> None:
+            sent.extend(call.request for call in box.calls if isinstance(call.request, Renew))
+
+    @app.process("waits")
+    async def waits(ctx: Context) -> None:
+        try:
+            await host.forever()
+        finally:
+            stops.append(ctx.stop_reason)
+
+    def renewals() -> int:
+        return sum(isinstance(request, Renew) for request in store.seen)
+
+    async def main() -> None:
+        often = LeaseTimings(renew_interval=0.1, call_timeout=0.05)
+        async with host.adapter.worker(
+            app, store, timings=often, poll_interval=3_600, max_running=1, tap=Sees()
+        ) as worker:
+            await worker.client.start(waits, id="a")
+            await host.until(renewals)
+            store.entered.clear()
+            store.held.clear()
+            await host.until(store.entered.is_set)
+            before, first = renewals(), len(sent)
+            await host.until(lambda: len(sent) > first)
+            clock.expire_leases()
+            assert isinstance(behind.execute([Claim(ClaimId("other", 1), "a", 1_000)])[0], Succeeded)
+            store.held.set()
+            await host.until(lambda: stops == ["lease_lost"])
+            await worker.client.get("a")
+            assert renewals() == before + 1
 
     host.run(main)
 
