@@ -39,7 +39,8 @@ EVERY = 2.0
 @click.option(
     "--complete",
     is_flag=True,
-    help="Fail, too, where something was never met that should be, sometimes, or too little happened in 2,000 seeds.",
+    help="Fail, too, where something was never met that should be, sometimes, a kind of fault never happened, or too "
+    "little did in 2,000 seeds.",
 )
 @click.option(
     "--save",
@@ -87,9 +88,10 @@ def simulate(
         end(str(error), FAILED)
     seconds = time.monotonic() - began
     missed = passes.first.sometimes_missed() if complete else []
+    absent = passes.first.faults_missed() if complete else []
     lacking = passes.first.too_little() if complete else []
     failures = _shrunk(passes, save)
-    ok = passes.ok and not missed and not lacking
+    ok = passes.ok and not missed and not absent and not lacking
     if as_json:
         body = {**passes.json(), "failures": [failure.json() for failure in failures]}
         data_json({**body, "failed": passes.failed, "seconds": round(seconds, 1), "ok": ok})
@@ -101,6 +103,8 @@ def simulate(
         say(f"seed {seed}: {WHY}")
     for name in missed:
         say(f"never met: {name}")
+    for name in absent:
+        say(f"no such fault happened: {name}")
     for said in lacking:
         say(f"too little happened: {said}")
     if not ok:

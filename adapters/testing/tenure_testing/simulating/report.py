@@ -8,6 +8,7 @@ from typing import Any
 
 from attrs import define, field
 
+from tenure_testing.simulating.plans import FAULTS
 from tenure_testing.simulating.run import Verdict
 
 SOMETIMES: dict[str, str] = {
@@ -99,6 +100,10 @@ class Report:
         """What was never met of what should be, sometimes."""
         return [name for name in SOMETIMES if not self.met[name]]
 
+    def faults_missed(self) -> list[str]:
+        """The faults of which there was not one."""
+        return [fault for fault in FAULTS if not self.faults[fault]]
+
     def too_little(self) -> list[str]:
         """What a large run has too little of: steps for its seeds, faults for its steps. Nothing for a smaller run."""
         if self.seeds < LARGE:
@@ -117,6 +122,7 @@ class Report:
             "steps": self.steps,
             "events": self.events,
             "faults": dict(sorted(self.faults.items())),
+            "faults_missed": self.faults_missed(),
             "fault_count": self.fault_count,
             "stores": dict(sorted(self.stores.items())),
             "sometimes": {name: self.met[name] for name in SOMETIMES},

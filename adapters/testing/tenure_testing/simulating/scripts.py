@@ -86,6 +86,9 @@ def application(made: Made, hears: Hears, count: Callable[[str], None]) -> tenur
                 case "ignore":
                     count("ignores")
                     await ignoring(given[0])
+                case "overrun":
+                    count("overruns")
+                    await sleep(given[0])
                 case "raise":
                     count("raises")
                     raise ScriptFailed("as it was told to")
@@ -168,7 +171,7 @@ def script_of(plan: Plan, number: int) -> tuple[str, list[list[Any]], float]:
     if "raises" in plan.faults and random.random() < 0.2:
         script.append(["raise"])
     if "overruns" in plan.faults and kind == BOUNDED:
-        script.append(["sleep", 2 * MAX_RUN])
+        script.append(["overrun", 2 * MAX_RUN])
     if "events" in plan.company:
         _listen(plan.random(f"waits {number}"), script)
     if "sessions" in plan.company and kind != PLAIN:

@@ -43,6 +43,7 @@ class Storm(Weather):
         self._random = plan.random("network")
         self._kinds = [fault for fault in plan.faults if fault in NETWORK]
         self._deaf = "no hints" in plan.faults
+        self._withheld = False
         self._stalls = plan.rate / 4 if "stalls" in plan.faults else 0.0
         self._rate = plan.rate if self._kinds else 0.0
         self._count = count
@@ -73,6 +74,9 @@ class Storm(Weather):
 
     def hint(self, host: str) -> int | None:
         if self._deaf and not self.calm:
+            if not self._withheld:  # one fault, however many there would have been
+                self._withheld = True
+                self._count("no hints")
             return None
         # A client looks less often: its turns are no machine's.
         return int(MILLI * (1 + 30 * self._random.random())) if host != CLIENT else 200 * MILLI
@@ -94,7 +98,7 @@ class Chaos:
     ) -> None:
         self._plan, self._world, self._workers, self._count = plan, world, workers, count
         self.stepped = 0.0
-        acts: dict[str, Callable[[Host, Random], None]] = {
+        acts: dict[str, Callable[[Host, Random], bool | None]] = {
             "crash": self._crash,
             "pause": self._pause,
             "suspend": self._suspend,
@@ -103,7 +107,7 @@ class Chaos:
             "cut back": partial(self._cut, there=False),
             "drift": self._drift,
         }
-        store_acts: dict[str, Callable[[Random], None]] = {
+        store_acts: dict[str, Callable[[Random], bool | None]] = {
             "store step": self._store_step,
             "store freeze": self._store_freeze,
             "store drift": self._store_drift,
@@ -120,17 +124,16 @@ class Chaos:
             while (at := at + random.expovariate(pace * (0.2 + self._plan.rate) / 20)) < self._plan.storm:
                 self._world.after(at, partial(act, random))
 
-    def _strike(self, fault: str, act: Callable[[Host, Random], None], random: Random) -> None:
-        """A fault is counted only where there is something to strike: who has crashed or drained is not there."""
+    def _strike(self, fault: str, act: Callable[[Host, Random], bool | None], random: Random) -> None:
+        """A fault is counted only where there is something to strike: who has crashed or drained is not there. One that
+        sets a clock right is none."""
         host = self._workers[random.randrange(len(self._workers))]
-        if host.alive and not host.finished:
+        if host.alive and not host.finished and act(host, random) is not False:
             self._count(fault)
-            act(host, random)
 
-    def _strike_store(self, fault: str, act: Callable[[Random], None], random: Random) -> None:
-        if not self._world.store.down:
+    def _strike_store(self, fault: str, act: Callable[[Random], bool | None], random: Random) -> None:
+        if not self._world.store.down and act(random) is not False:
             self._count(fault)
-            act(random)
 
     def _crash(self, host: Host, random: Random) -> None:
         away = random.choice((0.0, 1.0, 10.0, 40.0)) * random.random()
@@ -162,9 +165,11 @@ class Chaos:
     def _cut(self, host: Host, random: Random, there: bool) -> None:
         host.cut(LONGEST_CUT * random.random() ** 2, there=there, back=not there)
 
-    def _drift(self, host: Host, random: Random) -> None:
-        host.clock.drifts(random.choice((-200_000, -20_000, 0, 20_000, 200_000)))
+    def _drift(self, host: Host, random: Random) -> bool:
+        drift = random.choice((-200_000, -20_000, 0, 20_000, 200_000))
+        host.clock.drifts(drift)
         host.clock_moved()
+        return drift != 0
 
     def _store_step(self, random: Random) -> None:
         seconds = random.choice((-60, -5, -0.01, 0.01, 5, 60)) * random.random()
@@ -175,8 +180,10 @@ class Chaos:
         self._world.store_clock.freezes()
         self._world.after(LONGEST_OUTAGE * random.random(), self._world.store_clock.thaws)
 
-    def _store_drift(self, random: Random) -> None:
-        self._world.store_clock.drifts(random.choice((-300_000, -50_000, 0, 50_000, 300_000)))
+    def _store_drift(self, random: Random) -> bool:
+        drift = random.choice((-300_000, -50_000, 0, 50_000, 300_000))
+        self._world.store_clock.drifts(drift)
+        return drift != 0
 
     def _store_restart(self, random: Random) -> None:
         self._world.store_down(random.choice((0.0, 0.5, 5.0, LONGEST_OUTAGE)) * random.random())
