@@ -12,6 +12,7 @@ from hashlib import sha256
 
 from tenure.process import Outcome
 from tenure.replies import Answer, Claimed, Succeeded
+from tenure.requests import ClaimNext
 from tenure_driver import Job
 from tenure_driver.messages import Inbound, Outbox, StoreCall
 from tenure_testing.playing import Execution, Host, Observer, World
@@ -55,7 +56,7 @@ class Trace(Observer):
     def turned(self, host: Host, inbox: Sequence[Inbound], box: Outbox) -> None:
         calls = " ".join([f"{type(call.request).__name__}#{call.id}" for call in box.calls])
         said = f"{host.name} turns {len(inbox)}>{len(box.loop)} wake {box.wake_at} {calls}"
-        self._line(said, repr(box.calls) if box.calls else "")
+        self._line(said, "".join([_content(call) for call in box.calls]))
 
     def declined(self, host: Host, calls: Sequence[StoreCall]) -> None:
         self._line(f"{host.name} drops {[call.id for call in calls]}")
@@ -64,13 +65,13 @@ class Trace(Observer):
         sender = execution.sender.name if execution.sender else "-"
         pairs = zip(execution.requests, execution.answers, strict=True)
         said = " ".join([f"{type(request).__name__}:{_answer(answer)}" for request, answer in pairs])
-        self._line(f"store {execution.at} {sender}/{execution.sending} {said}", repr(execution.answers))
+        contents = "".join([repr(answer) for answer in execution.answers if not _empty(answer)])
+        self._line(f"store {execution.at} {sender}/{execution.sending} {said}", contents)
 
     def heard(self, host: Host, calls: Sequence[StoreCall], answers: Sequence[Answer]) -> None:
         pairs = zip(calls, answers, strict=True)
-        self._line(
-            f"{host.name} hears {' '.join([f'{call.id}:{_answer(answer)}' for call, answer in pairs])}"
-        )
+        said = " ".join([f"{call.id}:{type(answer).__name__}" for call, answer in pairs])
+        self._line(f"{host.name} hears {said}")
 
     def started(self, host: Host, job: Job) -> None:
         self._line(f"{host.name} starts {job.ctx.id} {job.token}")
@@ -80,6 +81,21 @@ class Trace(Observer):
 
     def happened(self, what: str, host: Host | None) -> None:
         self._line(f"{host.name if host else 'store'} {what}")
+
+
+def _content(call: StoreCall) -> str:
+    """All of the request. Claims, most of which are in vain, are told shorter."""
+    request = call.request
+    if isinstance(request, ClaimNext):
+        claim, wanted = request.claim, request.filter
+        kinds = f"{wanted.profile} {wanted.kinds} {wanted.exclude}"
+        return f"{claim.owner} {claim.n} {request.ttl} {request.limit} {kinds}"
+    return f"{request!r} {call.not_after}"
+
+
+def _empty(answer: Answer) -> bool:
+    """Whether there is no more to it than its line has."""
+    return isinstance(answer, Succeeded) and isinstance(answer.reply, Claimed) and not answer.reply.grants
 
 
 def _answer(answer: Answer) -> str:
