@@ -17,9 +17,7 @@ from tenure.replies import Answer, Claimed, EffectsRead, Fenced, Refused, Succee
 from tenure.requests import (
     ClaimNext,
     Complete,
-    EmitEvent,
     Prune,
-    RecordEffect,
     Release,
     Renew,
     Request,
@@ -30,6 +28,14 @@ from tenure_driver import Job
 from tenure_driver.messages import Answered, Asked, Inbound, Outbox, Reply, StoreCall
 from tenure_testing.histories.law import HORIZON
 from tenure_testing.playing import Execution, Host, Observer, World
+from tenure_testing.simulating.bounds import (
+    FENCED_REQUESTS,
+    budget,
+    call_timeout,
+    patience,
+    told_of_cancel,
+)
+from tenure_testing.simulating.contents import Contents
 from tenure_testing.simulating.logs import Logs
 from tenure_testing.simulating.rows import Rows, Violation
 from tenure_testing.simulating.sessions import Accounts
@@ -37,7 +43,6 @@ from tenure_testing.simulating.sessions import Accounts
 CHECKPOINT = 200
 """Executions between two looks at every row, where none is pruned."""
 
-FENCED_REQUESTS = (Renew, RecordEffect, EmitEvent, Complete, Release)
 MACHINES_OWN = ("lost_too_often", "process_recovery_failed", "max_run_exceeded", "handler_cancelled")
 """Codes of the failures that a worker writes without its handler's having said so."""
 
@@ -75,6 +80,7 @@ class Judge(Observer):
         self.met: Counter[str] = Counter()
         self.rows = Rows(self.met, gentle)
         self.logs = Logs(self.met, gentle)
+        self.contents = Contents(self.met)
         self.sessions = Accounts(self.met)
         self._executed = 0
         self._holdings: dict[tuple[str, int], Holding] = {}
@@ -105,8 +111,11 @@ class Judge(Observer):
             self.met["effect recorded before"] += 1
         new = self.rows.apply(request, reply)
         self.logs.apply(request, reply, new, self.rows.rows, self._world.now)
+        self.contents.apply(request, reply, new)
         if isinstance(request, Prune):
-            self.logs.forget(self.rows.prune(request, answer.reply, execution.at, self._horizon))
+            gone = self.rows.prune(request, answer.reply, execution.at, self._horizon)
+            self.logs.forget(gone)
+            self.contents.forget(gone)
         elif isinstance(request, RequestCancel) and new:
             self._cancel_asked(request)
         elif isinstance(request, Complete):
@@ -118,7 +127,9 @@ class Judge(Observer):
 
     def look(self) -> None:
         """Every row is as its accepted changes made it (S1, S21, S22)."""
-        self.rows.look(self._world.store.records())
+        records = list(self._world.store.records())
+        self.rows.look(records)
+        self.contents.look(records)
 
     def look_at_logs(self) -> None:
         """Every log has what was answered, once and in order (S10, S21)."""
@@ -140,8 +151,8 @@ class Judge(Observer):
         outcome, process, token = request.outcome, request.fence.process_id, request.fence.token
         holding = self._holdings.get((request.fence.claim.owner, token))
         if self._gentle and holding is not None and holding.cancel_at is not None and not holding.told:
-            waited, timings = self._world.now - holding.cancel_at, holding.host.options.timings
-            if waited > timings.renew_interval_ns + 2 * timings.call_timeout_ns:
+            waited = self._world.now - holding.cancel_at
+            if waited > told_of_cancel(holding.host.options.timings):
                 raise Violation(
                     "L4", f"{process} was to be cancelled {waited / 1e9:.1f} s ago, and was not told"
                 )
@@ -161,7 +172,7 @@ class Judge(Observer):
         """A claim or renewal was accepted: the budget counts from its sending (C3)."""
         if host.app is None:
             return
-        until = Instant(sent_at + host.options.timings.budget_ns)
+        until = Instant(sent_at + budget(host.options.timings))
         if isinstance(request, Renew):
             holding = self._holdings.get((request.fence.claim.owner, request.fence.token))
             if holding is not None:
@@ -233,11 +244,11 @@ class Judge(Observer):
         said = f"{host.name} asks for {type(request).__name__} of {holding.process}"
         if holding.gone:
             raise Violation("S14", f"{said} after it was told of the loss")
-        patience = host.options.timings.patience_ns if isinstance(request, Complete | Release) else 0
+        patient = patience(host.options.timings) if isinstance(request, Complete | Release) else 0
         if call.not_after is None:
             raise Violation("S14", f"{said} without a time by which it has to be executed")
-        if call.not_after > holding.until + patience:
-            late = (call.not_after - holding.until - patience) / 1e9
+        if call.not_after > holding.until + patient:
+            late = (call.not_after - holding.until - patient) / 1e9
             raise Violation("S13", f"{said} up to {late:.3f} s after its budget")
         holding.call, holding.called = call.id, host.clock.now()
         self._calls[host.owner, call.id] = holding
@@ -247,7 +258,7 @@ class Judge(Observer):
         holding = self._calls.pop((host.owner, call), None)
         if holding is not None and holding.call == call:
             waited = host.clock.now() - holding.called
-            holding.gone = holding.gone or waited < host.options.timings.call_timeout_ns
+            holding.gone = holding.gone or waited < call_timeout(host.options.timings)
 
     def _within(self, host: Host, holding: Holding, what: str) -> None:
         if host.clock.now() > holding.until:

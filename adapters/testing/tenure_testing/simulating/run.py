@@ -13,6 +13,7 @@ from attrs import asdict, evolve, frozen
 from tenure.limits import Limits
 from tenure.timings import LeaseTimings
 from tenure_testing.playing import Host, Stuck, Task, World
+from tenure_testing.simulating.bounds import outside
 from tenure_testing.simulating.clients import (
     LATEST_CANCEL,
     LONGEST_DELAY,
@@ -97,7 +98,7 @@ def _run(plan: Plan, url: str) -> Verdict:
     limits = _limits(plan)
     with World(url, plan.seed, weather=storm, limits=limits) as world:
         judge, trace = Judge(world, plan.gentle, limits.retry_horizon), Trace(world)
-        world.observers += [trace, judge]
+        world.observers += [trace, judge, *outside(plan, world, judge.met)]
         began = world.now
         try:
             _play(plan, world, storm, judge, count)
