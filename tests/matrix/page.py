@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tests.matrix.judging import BLIND, KEPT, KILLED, NAMED, SURVIVED, UNTRIED, Row, faults
+from tests.matrix.judging import BLIND, KEPT, KILLED, NAMED, SURVIVED, Row, faults
 from tests.matrix.layers import LAYERS
 from tests.matrix.patches import ROOT
 
@@ -25,8 +25,8 @@ applied to a copy of the tree.
 What the design excludes has no line here, since putting it in breaks nothing: SQLite's claims are judged again by
 `tenure.claims.claimable` and `replayed_claim`, so a condition of the statement that finds candidates is a matter of
 speed (that it is the right one shows in Q12 to Q14); and whatever writes is fenced by `tenure.registry`, in the core,
-under BEGIN IMMEDIATE, so that SQLite's own statements carry no fence, only which rows they mean (Q1 to Q11, and Q19 to
-Q33).
+under BEGIN IMMEDIATE, so that SQLite's own statements carry no fence, only which rows they mean (Q1 to Q11, Q19 to Q33,
+and Q45 to Q47).
 
 Of K24 a test without a power cut can see one thing alone: what SQLite was told. Both layers that kill it ask for that,
 one of an open store, the other at each COMMIT; K24b is the same bug where it can be seen from outside.
@@ -37,7 +37,6 @@ one of an open store, the other at each COMMIT; K24b is the same bug where it ca
   wrong value, and names none
 - {KILLED} killed by a test of something else
 - {SURVIVED} not noticed
-- {UNTRIED} not tried, since the layers before had killed it already (`--quick`)
 - an empty cell: the layer is not about that part of the code
 
 """
