@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from attrs import evolve
 
 from tenure.app import App
 from tenure.asks import Act, Ask, Submit
@@ -27,8 +28,10 @@ from tenure_driver.convert import CattrsConverter
 from tenure_driver.deployments import config_of
 from tenure_driver.driving import driven
 from tenure_driver.jobs import Job
-from tenure_driver.messages import Asked, Failed, Returned
+from tenure_driver.messages import Asked, Failed, Inbound, Returned
 from tenure_driver.options import WorkerOptions, new_id
+from tenure_driver.runner import Runner, Spawned
+from tenure_driver.seams import Seams
 from tests.adapters import stores
 from tests.adapters.loops import BOUND
 from tests.adapters.threaded import HOUR, Threaded
@@ -158,6 +161,74 @@ def test_a_missing_answer_is_neither_the_end_nor_a_refusal() -> None:
     world.answer(again, [Unavailable("busy")])
     world.pass_time(3 * SECOND)
     assert isinstance(world.replies[1], Unknown)
+
+
+# --- its runner, without threads and without a loop -----------------------------------------------------------------
+
+
+class Idle:
+    """In the place of the threads and of the loop: keeps what it was asked for."""
+
+    def __init__(self) -> None:
+        self.spawned: list[int] = []
+        self.cancelled: list[int] = []
+
+    async def ask(self, ask: object) -> object:
+        raise AssertionError(ask)
+
+    def spawn(self, job: Spawned) -> None:
+        self.spawned.append(job.token)
+
+    def cancel(self, token: int) -> None:
+        self.cancelled.append(token)
+
+    def post(self, message: Inbound) -> None:
+        """Nobody hears it."""
+
+    def close(self, release: Callable[[], None] | None = None) -> None:
+        """There is nothing to end."""
+
+    def wake(self) -> None:
+        """The test calls `pump`."""
+
+    start = stop = ended = wake
+
+
+def runner() -> tuple[Idle, Runner]:
+    idle = Idle()
+
+    def shell(*given: object) -> Idle:
+        return idle
+
+    seams = Seams(shell, lambda: Instant(0), lambda: "id", CattrsConverter)
+    return idle, Runner(app, stores.memory(), WorkerOptions(), idle, seams)
+
+
+START = StartHandler(GRANT, 1, "", Instant(10))
+
+
+AWAITED = evolve(
+    START, grant=evolve(GRANT, record=evolve(ROW, registration=Registration("p", Work("awaited"))))
+)
+
+
+def test_a_better_reason_does_not_cancel_a_handler_again() -> None:
+    """S14, L6: it was cancelled once, and may be cleaning up; why it has to stop is told all the same."""
+    idle, told = runner()
+    told.deliver([AWAITED])
+    told.pump()
+    for reason in (StopReason.DRAIN, StopReason.CANCEL):
+        told.deliver([StopHandler("p", 1, reason)])
+        told.pump()
+    assert (idle.spawned, idle.cancelled) == ([1], [1])
+
+
+def test_nothing_starts_in_a_worker_of_which_a_thread_is_gone() -> None:
+    """S13, S12: what the machine said before it heard of it is too late: nobody would renew the lease."""
+    idle, told = runner()
+    told.deliver([START, Failed("store", LookupError("gone"))])
+    told.pump()
+    assert idle.spawned == []
 
 
 # --- its real threads: the simulation plays a shell of its own, and cannot see these --------------------------------
