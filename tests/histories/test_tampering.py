@@ -53,7 +53,7 @@ def grant(line: Line) -> Line:
     return found
 
 
-# --- rows that are shown otherwise than they are ------------------------------------------------------------------
+# --- rows that are shown otherwise than they are --------------------------------------------------------------------
 
 
 def got_payload(a: Lines, others: Lines) -> None:
@@ -214,7 +214,7 @@ def test_one_tampered_line_is_named(
     assert (report.findings[0].property, said in report.findings[0].what) == (number, True), report.findings
 
 
-# --- rows that are gone -----------------------------------------------------------------------------------------------
+# --- rows that are gone ---------------------------------------------------------------------------------------------
 
 
 class Losing:
@@ -279,7 +279,7 @@ def test_a_prune_in_an_unknown_request_may_have_taken_it(tmp_path: Path) -> None
     assert "may have pruned" in report.not_checked["S21"]
 
 
-# --- versions that are missing ----------------------------------------------------------------------------------------
+# --- versions that are missing --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

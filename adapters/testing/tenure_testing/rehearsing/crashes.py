@@ -18,6 +18,7 @@ from tenure.replies import EffectsRead, Succeeded
 from tenure.requests import EmitEvent, ReadEffects, RecordEffect
 from tenure_driver import Job
 from tenure_testing.playing import Execution, Host, Make, Observer, Stuck
+from tenure_testing.rehearsing.leaving import Left, difference, left_in
 from tenure_testing.rehearsing.recalling import recalling
 from tenure_testing.rehearsing.world import RehearsedWorld
 
@@ -56,16 +57,17 @@ def crash_at_every_effect(
     The boundaries: before its first line; before each effect, after it ran and before it is recorded, and after it is
     recorded; likewise for events; and after it returned, before that is recorded. Each time another worker takes the
     process over, and must end it with the same outcome; an effect that was recorded must not run again, and each
-    attempt must use the same keys. An effect may well return something else each time it runs (an id, the time): with
-    a crash its result is recorded as it was without, and the handler gets that. What the handler makes of it, it must
-    make again.
+    attempt must use the same keys. The log must hold the same events: those with a key of their own once, with the same
+    type and payload; those without one, which come once per attempt, on no attempt others. The process's own session
+    must say the same. An effect may well return something else each time it runs (an id, the time): with a crash its
+    result is recorded as it was without, and the handler gets that. What the handler makes of it, it must make again.
 
     `handler` is what `App.process` returned, or a bare function `(ctx)` or `(ctx, payload)`, async or plain. It runs in
     a world without an event loop (`ForeignAwait`), several times: let it act on a fresh fake, or on one that forgives
     that. `fails`: an outcome that is a failure is meant to be. `store` gives each run, by its number, the URL of an
     empty store; `within` so many seconds of the world's time each run has to end.
 
-    Raises AssertionError, which names the boundary and both outcomes; ForeignAwait.
+    Raises AssertionError, which names the boundary, and what came of the crash and without one; ForeignAwait.
     """
     whole = _run(handler, payload, store(0), within, None)
     if isinstance(whole.outcome, Failure) and not fails:
@@ -86,6 +88,7 @@ class _Seen:
     results: dict[tuple[str, str], Json] = field(factory=dict[tuple[str, str], Json])
     before_crash: set[str] = field(factory=set[str])
     outcome: Outcome = Success()
+    left: Left = Left()
 
     @property
     def recorded(self) -> list[str]:
@@ -184,6 +187,7 @@ def _run(handler: Handler, payload: Any, store: str | Make, within: float, at: i
         (answer,) = world.execute(ReadEffects(PROCESS, limit=100_000))
         assert isinstance(answer, Succeeded)
         assert isinstance(answer.reply, EffectsRead)
+        seen.left = left_in(world, PROCESS)
         seen.results = {(effect.key, effect.fingerprint): effect.result for effect in answer.reply.effects}
     return seen
 
@@ -234,6 +238,9 @@ def _compare(whole: _Seen, struck: _Seen, at: int) -> None:
             f"after {where} the effects {_quoted(struck.recorded)} were recorded, and without a crash "
             f"{_quoted(whole.recorded)}: a key that is new on every attempt makes its effect run again"
         )
+    differs = difference(whole.left, struck.left)
+    if differs:
+        raise AssertionError(f"after {where} {differs}")
 
 
 def _listed(points: list[str]) -> str:
