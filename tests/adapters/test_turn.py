@@ -167,7 +167,7 @@ def test_a_call_without_answer_is_made_again_the_same(running: World) -> None:
 
 
 def test_every_write_under_a_lease_has_its_last_moment(running: World) -> None:
-    """S13, S14, K15: after it the store thread drops the write."""
+    """S13, S14, K15: after it the store thread drops the write. L3, K11: a renewal leaves when it is due."""
     timings = LeaseTimings()
     running.pass_time(nanos(timings.renew_interval))
     (renew,) = running.take(Renew)

@@ -30,6 +30,7 @@ from tests.stores.test_sqlite_waiting import StoppedTime
 @pytest.mark.parametrize("at", ["BEGIN", "INSERT INTO contents", "UPDATE contents SET state = 'kept'"])
 @pytest.mark.parametrize("code", TRANSIENT)
 def test_before_commit_it_is_surely_not_there(tmp_path: Path, code: int, at: str) -> None:
+    """S18, S21: Unavailable means that nobody will ever see it."""
     fault = Fault()
     store = faulty(tmp_path / "s.db", fault)
     upload = store.begin()
@@ -94,6 +95,7 @@ def test_an_upload_whose_first_chunks_may_be_there_is_over_and_removed_a_day_lat
 
 
 def test_a_busy_commit_is_not_applied(tmp_path: Path) -> None:
+    """S18, K9: it is Unavailable, not Unknown, and the store goes on."""
     fault = Fault()
     store = faulty(tmp_path / "s.db", fault)
     fault.at, fault.code = "COMMIT", sqlite3.SQLITE_BUSY
