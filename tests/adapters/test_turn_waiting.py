@@ -7,9 +7,12 @@ from collections.abc import Callable, Sized
 import pytest
 
 from tenure.asks import AwaitEnd, Submit
-from tenure.replies import Got, Refused, Succeeded, Unavailable
+from tenure.instants import NANOS_PER_MILLI
+from tenure.limits import DEFAULT_LIMITS
+from tenure.replies import Got, Pruned, Reason, Refused, Succeeded, Unavailable
 from tenure.requests import (
     Get,
+    Prune,
     ReadEndings,
     Register,
 )
@@ -55,6 +58,21 @@ def test_without_a_feed_a_poll_sees_the_end(waiting: World) -> None:
     waiting.pass_time(2 * SECOND)
     waiting.settle()
     assert set(waiting.replies) == {1, 2}
+
+
+def test_what_ended_and_was_pruned_between_two_reads_is_missed_by_nobody_for_ever(waiting: World) -> None:
+    """L9: it is in neither read, so whoever waits without a limit looks for itself in the end."""
+    waiting.pass_time(2 * SECOND)
+    waiting.settle()
+    ended(waiting, "a")
+    waiting.pass_time(
+        2 * DEFAULT_LIMITS.retry_horizon * NANOS_PER_MILLI
+    )  # the program sleeps, and its store does not
+    assert waiting.applied(Prune()) == Succeeded(Pruned(1))
+    waiting.settle()
+    answer = waiting.replies[1]
+    assert isinstance(answer, Refused)
+    assert answer.reason is Reason.NOT_FOUND
 
 
 def test_what_has_ended_is_answered_at_once() -> None:

@@ -20,7 +20,7 @@ from tenure.instants import Instant, after
 from tenure.replies import Answer, EventsRead, Refused, Succeeded, Unavailable, Unknown
 from tenure.requests import ReadEvents
 from tenure.timings import nanos
-from tenure_driver.endings import RETRY
+from tenure_driver.endings import MAX_RETRY, RETRY
 from tenure_driver.messages import Reply, StoreCall
 
 ROUND = 250
@@ -34,8 +34,6 @@ PATIENCE = nanos(30.0)
 
 FIRST_LOOK = nanos(1.0)
 """A wait whose time is over before the store answered its first look gets so much more: `timeout=0` asks, and goes."""
-
-MAX_RETRY = nanos(0.8)
 
 
 @define(eq=False)

@@ -21,7 +21,6 @@ from tenure.replies import (
     Answer,
     CancelAccepted,
     Completed,
-    EndingsRead,
     EventAppended,
     Got,
     Registered,
@@ -36,8 +35,8 @@ from tenure.stores import Cursor
 from tenure.timings import nanos
 from tenure.worker_types import WorkerTerms
 from tenure_driver.batches import size_of
-from tenure_driver.endings import FAR, RETRY, Endings
-from tenure_driver.listening import FIRST_LOOK, MAX_RETRY, Listening
+from tenure_driver.endings import FAR, MAX_RETRY, PAGE, RETRY, Endings
+from tenure_driver.listening import FIRST_LOOK, Listening
 from tenure_driver.messages import (
     Abandoned,
     Answered,
@@ -62,8 +61,6 @@ MAX_PENDING = 100_000
 
 MAX_PENDING_BYTES = 64 << 20
 """Likewise for what these calls carry."""
-
-PAGE = 1_000
 
 SLACK = 1_000
 """Timers of calls that were answered, which the driver may keep beside those that it needs."""
@@ -220,7 +217,9 @@ class Driver:
         if pending is not None:
             self._settle(pending, answer, now)
         elif call == self._endings.call:
-            self._endings_read(answer, now)
+            for process_id in tuple(self._endings.heard(answer, now, self._waiting)):
+                for waiter in tuple(self._waiting[process_id]):
+                    self._look(waiter, process_id, now)
         elif self._listening.answered(call, answer, now):
             pass
         elif self.router is not None:
@@ -294,30 +293,6 @@ class Driver:
         call = next(self._ids)
         self._endings.call, self._endings.stale = call, False
         self._calls.append(StoreCall(call, ReadEndings(seen, PAGE), None))
-
-    def _endings_read(self, answer: Answer, now: Instant) -> None:
-        """Everyone who waits for what ended gets the record; one read serves all of them."""
-        endings = self._endings
-        endings.call = None
-        if not (isinstance(answer, Succeeded) and isinstance(answer.reply, EndingsRead)):
-            endings.missed = endings.missed or not endings.known
-            endings.poll_at = after(now, endings.pause)
-            endings.pause = min(endings.pause * 2, MAX_RETRY)
-            return
-        endings.pause = RETRY
-        found, first = answer.reply.endings, not endings.known
-        endings.known, endings.seen = True, answer.reply.latest
-        if first:
-            if endings.missed:  # whoever looked before the cursor was read may have looked too early: again
-                for ask, process_id in tuple(self._waiter_of.items()):
-                    self._look(ask, process_id, now)
-            endings.missed = False
-            return
-        if len(found) == PAGE:
-            endings.seen, endings.stale = found[-1][0], True
-        for _, process_id in found:
-            for ask in self._waiting.get(process_id, ()):
-                self._look(ask, process_id, now)
 
     # --- time -----------------------------------------------------------------------------------------------------
 
