@@ -1,38 +1,30 @@
-"""Every boundary of a worker, struck: it dies there, or stands still for longer than its lease; the store goes down; a
-request or its answer is lost, refused, doubled, or arrives when another has taken over.
+"""Every boundary of a worker, a client or a direct run, struck: it dies there, or stands still for longer than its
+lease; the store goes down; a request or its answer is lost, refused, doubled, or arrives when another has taken over.
 
-After each strike another worker starts, and the law is asked: every process ends, once, as it ends undisturbed (L1,
-L9, S6); effects that were recorded before a claim are not made again under it; each change of a row and each step of
-a worker is judged as in a simulation (`tenure_testing.simulating.judge`).
+After each strike another worker starts, or the client starts again, and the law is asked: every process ends, once, as
+it ends undisturbed (L1, L9, S6), and nobody holds it; effects that were recorded before a claim are not made again
+under it; sessions have the tree that they have undisturbed, and a client is told the same; each change of a row and
+each step of a worker is judged as in a simulation (`tenure_testing.simulating.judge`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from functools import partial
-from typing import assert_never
 
 from attrs import define, field, frozen
 
-from tenure.asks import Act, Ask, AwaitEnd, AwaitEvents, CallPlain, Submit
 from tenure.process import ENDED, Outcome
-from tenure.replies import Answer, EventsRead, Succeeded
+from tenure.replies import EventsRead, Succeeded
 from tenure.requests import ReadEvents
-from tenure_driver import Job
-from tenure_driver.messages import Inbound, Outbox, StoreCall
+from tenure.sessions import Open, Opened, ReadTree, SessionPolicy, TreeRead
+from tenure_testing.crashing.client_scenes import CLIENT_SCENES
+from tenure_testing.crashing.direct_runs import DIRECT_SCENES
 from tenure_testing.crashing.points import Boundary, Violation, Watch
-from tenure_testing.crashing.worker_scenes import Scene, Stage, outcomes
-from tenure_testing.playing import (
-    NO_ANSWER,
-    UNREACHABLE,
-    Execution,
-    Fate,
-    Host,
-    Observer,
-    Stuck,
-    World,
-)
-from tenure_testing.simulating.judge import Judge
+from tenure_testing.crashing.stage import ProgramFailed, Scene, SceneJudge, Stage
+from tenure_testing.crashing.steps import Boundaries
+from tenure_testing.crashing.worker_scenes import WORKER_SCENES
+from tenure_testing.playing import NO_ANSWER, UNREACHABLE, Fate, Host, Stuck, World
 from tenure_testing.simulating.rows import Violation as Judged
 
 SECOND = 1_000_000_000
@@ -42,81 +34,9 @@ PAUSE = 45.0
 """Seconds for which a worker stands still: longer than its lease and the wait for a take-over."""
 DOWN = 2.0
 """Seconds for which the store is away."""
+SCENES = (*WORKER_SCENES, *CLIENT_SCENES, *DIRECT_SCENES)
 QUIET = 240.0
 """Seconds in which all is quiet (L9): twice the lease, poll and back-off, and the handlers' own time."""
-
-
-class Boundaries(Observer):
-    """Has a watch reach a boundary at each step of one worker: `host`, once it is employed."""
-
-    def __init__(self, watch: Watch) -> None:
-        self.watch = watch
-        self.host: Host | None = None
-
-    def _at(self, host: Host | None, when: str, kind: str) -> None:
-        if host is self.host and host is not None and host.alive:
-            self.watch.reach(Boundary(when, kind))
-
-    def turned(self, host: Host, inbox: Sequence[Inbound], box: Outbox) -> None:
-        wants = [*(type(call.request) for call in box.calls), *map(type, box.loop)]
-        self._at(host, "after", f"a turn that wants {_names(wants)}")
-
-    def declined(self, host: Host, calls: Sequence[StoreCall]) -> None:
-        self._at(host, "after", f"dropping {_of(calls)}")
-
-    def sending(self, host: Host, calls: Sequence[StoreCall]) -> None:
-        self._at(host, "before", f"sending {_of(calls)}")
-
-    def sent(self, host: Host, calls: Sequence[StoreCall]) -> None:
-        self._at(host, "after", f"sending {_of(calls)}")
-
-    def executed(self, execution: Execution) -> None:
-        self._at(execution.sender, "after", f"the commit of {_names(map(type, execution.requests))}")
-
-    def heard(self, host: Host, calls: Sequence[StoreCall], answers: Sequence[Answer]) -> None:
-        self._at(host, "after", f"hearing {_names(map(type, answers))} of {_of(calls)}")
-
-    def starting(self, host: Host, job: Job) -> None:
-        self._at(host, "before", "starting a handler")
-
-    def started(self, host: Host, job: Job) -> None:
-        self._at(host, "before", "the handler's first line")
-
-    def cancelling(self, host: Host, token: int) -> None:
-        self._at(host, "before", "cancelling a handler")
-
-    def ended(self, host: Host, job: Job, outcome: Outcome | None) -> None:
-        self._at(host, "after", f"the handler's end: {type(outcome).__name__}")
-
-    def asking(self, host: Host, ask: Ask) -> None:
-        self._at(host, "before", f"a handler's call: {_ask(ask)}")
-
-    def replied(self, host: Host, ask: Ask) -> None:
-        self._at(host, "after", f"a handler's call: {_ask(ask)}")
-
-
-def _of(calls: Sequence[StoreCall]) -> str:
-    return _names(type(call.request) for call in calls)
-
-
-def _names(kinds: Iterable[type]) -> str:
-    return " and ".join(sorted({kind.__name__ for kind in kinds})) or "nothing"
-
-
-def _ask(ask: Ask) -> str:
-    match ask:
-        case Act(request=None):
-            return "leave to act"
-        case Act() | Submit():
-            return type(ask.request).__name__
-        case CallPlain():
-            return "a plain function"
-        case AwaitEnd():
-            return "the end of a process"
-        case AwaitEvents():
-            return "an event"
-        case _:
-            assert_never(ask)
 
 
 # --- what can happen at a boundary --------------------------------------------------------------------------------
@@ -170,21 +90,27 @@ BLOWS = (DIES, *ON_THE_WAY, STORE_DOWN, PAUSES)
 
 @define
 class WorkerPoints:
-    """`boundaries`: as many as undisturbed runs reached; `listed`: the strikes; `kinds`: which boundaries, in words."""
+    """`boundaries`: as many as undisturbed runs reached; `listed`: the strikes; `kinds`: which boundaries, in words;
+    `met`: see `Boundaries`."""
 
     boundaries: int = 0
     listed: list[tuple[str, str, str]] = field(factory=list[tuple[str, str, str]])
     kinds: set[str] = field(factory=set[str])
+    met: set[tuple[str, type]] = field(factory=set[tuple[str, type]])
     violations: list[Violation] = field(factory=list[Violation])
 
 
 @frozen
 class Ended:
-    """How a scene ended: the outcomes, how often each process was claimed, and what its worker reached."""
+    """How a scene ended: the outcomes, the sessions' trees, what a client was told, how often each process was claimed,
+    and what was reached and met by whoever was struck."""
 
     outcomes: dict[str, Outcome | None]
+    trees: dict[str, object]
+    told: object
     claims: dict[str, int]
     seen: tuple[Boundary, ...]
+    met: frozenset[tuple[str, type]]
     breach: tuple[str, str] | None
 
 
@@ -202,6 +128,7 @@ def worker_points(
             )
         points.boundaries += len(whole.seen)
         points.kinds.update(map(str, whole.seen))
+        points.met |= whole.met
         for at, boundary in enumerate(whole.seen):
             for blow in blows:
                 if blow.fits(boundary):
@@ -220,6 +147,10 @@ def _judged(whole: Ended, struck: Ended, at: int, blow: Blow) -> Iterable[tuple[
         yield struck.breach
     elif struck.outcomes != whole.outcomes:
         yield "S6", f"it ended as {struck.outcomes}, and undisturbed as {whole.outcomes}"
+    elif struck.trees != whole.trees:
+        yield "CONTRACT §8", f"the sessions are {struck.trees}, and undisturbed {whole.trees}"
+    elif struck.told != whole.told:
+        yield "S10", f"the client is told {struck.told}, and undisturbed {whole.told}"
     elif not blow.rescued and blow.fate is not None:
         for process, claims in struck.claims.items():
             if claims > whole.claims[process]:
@@ -228,21 +159,20 @@ def _judged(whole: Ended, struck: Ended, at: int, blow: Blow) -> Iterable[tuple[
 
 
 def play(scene: Scene, watch: Watch, blow: Blow | None, url: str) -> Ended:
-    """One run of the scene, struck at `watch.at`; then another worker comes, and all is let go on until it is quiet."""
+    """One run of the scene, struck at `watch.at`; then whoever is to come comes, and all is let go on until it is
+    quiet."""
     boundaries = Boundaries(watch)
-    with World(url, weather=scene.weather()) as world:
-        judge = Judge(world, gentle=False)
+    with World(url, weather=scene.weather(), limits=scene.limits) as world:
+        judge = SceneJudge(world)
         stage = Stage(world, judge, partial(_employed, boundaries))
-        world.observers += [judge, boundaries]
-        rescue = partial(stage.another, "rescue")
+        world.observers += [judge, boundaries] if scene.judged else [boundaries]
         if blow is not None:
-            watch.strike = partial(_struck, world, boundaries, blow, rescue)
+            watch.strike = partial(_struck, world, boundaries, blow, stage.rescue)
         breach = None
         try:
             scene.play(stage)
             watch.on = False  # what comes now is the same, whatever happened
-            if not any(host.name == "rescue" for host in world.hosts):
-                rescue()
+            stage.rescue()
             world.run_until_idle(QUIET)
             if world.store.down:
                 world.run_for(DOWN)
@@ -250,14 +180,35 @@ def play(scene: Scene, watch: Watch, blow: Blow | None, url: str) -> Ended:
             if blow is not None and (blow.fate is not None or blow.strike is _pause):
                 world.run_for(LATER / SECOND + PAUSE)  # whatever arrives late, or wakes up
                 _only_once(world)
-            judge.look()
-            judge.rows.conclude()
+            if scene.judged:
+                judge.look()
+                judge.rows.conclude()
         except Judged as judged:
             breach = judged.number, judged.what
         except Stuck as stuck:
             breach = "L9", str(stuck)
-        claims = {row.id: row.claims for row in world.store.records()}
-        return Ended(outcomes(world), claims, tuple(watch.seen), breach)
+        except ProgramFailed as failed:
+            breach = "S10", str(failed)
+        ended, claims = _outcomes(world), {row.id: row.claims for row in world.store.records()}
+        met = frozenset(boundaries.met)
+        return Ended(ended, _trees(world, scene), stage.told, claims, tuple(watch.seen), met, breach)
+
+
+def _outcomes(world: World) -> dict[str, Outcome | None]:
+    """How every process ended."""
+    return {row.id: row.outcome for row in world.store.records()}
+
+
+def _trees(world: World, scene: Scene) -> dict[str, object]:
+    """Head and entries of each session that the scene names, as whoever opens it next finds them."""
+    trees: dict[str, object] = {}
+    for name in scene.sessions:
+        session = world.store.facets().sessions.open(name, SessionPolicy())
+        opened, tree = session.execute(Open()), session.execute(ReadTree())
+        assert isinstance(opened, Opened)
+        assert isinstance(tree, TreeRead)
+        trees[name] = opened.head, [(entry.id, entry.parent, entry.body) for entry in tree.entries]
+    return trees
 
 
 def _employed(boundaries: Boundaries, host: Host) -> None:
@@ -280,8 +231,11 @@ def _struck(world: World, boundaries: Boundaries, blow: Blow, rescue: Callable[[
 
 
 def _only_once(world: World) -> None:
-    """S6 in the log: exactly one terminal event, the last; and an event with a key once per process."""
+    """S6 in the log: exactly one terminal event, the last; and an event with a key once per process. Nobody holds
+    what has ended."""
     for row in world.store.records():
+        if row.held:
+            raise Judged("L1", f"{row.id} is held, and all is quiet")
         (answer,) = world.execute(ReadEvents(row.id, limit=1_000))
         assert isinstance(answer, Succeeded)
         assert isinstance(answer.reply, EventsRead)

@@ -2,124 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
 
-from attrs import define, field, frozen
-
-import tenure
-from tenure.process import Outcome
-from tenure.requests import ClaimNext, Complete, Request
-from tenure_driver.blocking import BlockingContext, BlockingHandle
-from tenure_testing.playing import FAIR, NO_ANSWER, Fate, Host, Weather, World, pass_time, sleep
-from tenure_testing.simulating.judge import Judge
-
-Made = Callable[[str, int, str], None]
-"""Called with process, token and key when an effect's own code runs."""
-
-POLL = 8.0
-"""Seconds between two looks at an idle store: few, since each is a handful of boundaries like those before it."""
-HANDLING = 12.0
-"""Seconds that a handler takes: longer than one interval of renewals."""
-
-
-class Fair(Weather):
-    """Nothing happens by chance. It `loses` the answer to so many batches that complete something, and `slow` claims
-    are answered only after a while."""
-
-    def __init__(self, loses: int = 0, slow: bool = False) -> None:
-        self._loses, self._slow = loses, slow
-
-    def fate(self, host: str, batch: Sequence[Request]) -> Fate:
-        if self._loses and any(isinstance(request, Complete) for request in batch):
-            self._loses -= 1
-            return Fate(heard=2_000_000_000, says=NO_ANSWER)
-        if self._slow and any(isinstance(request, ClaimNext) for request in batch):
-            return Fate(heard=1_500_000_000)
-        return FAIR
-
-
-@define
-class Stage:
-    """Where a scene is played. `employed` is told who will be struck."""
-
-    world: World
-    judge: Judge
-    employed: Callable[[Host], None]
-    app: tenure.App = field(init=False)
-
-    def __attrs_post_init__(self) -> None:
-        self.app = application(self.judge.made)
-
-    def employ(self) -> Host:
-        """The worker that will be struck."""
-        host = self.another("first")
-        self.employed(host)
-        return host
-
-    def another(self, name: str) -> Host:
-        """A worker beside it."""
-        return self.world.worker(self.app, name=name, poll_interval=POLL)
-
-    def start(self, kind: str, id: str) -> BlockingHandle[Any]:
-        """A process."""
-        return self.world.client.start(self.app.kind(kind), id=id)
-
-
-@frozen
-class Scene:
-    """A name, what happens, and in which weather."""
-
-    name: str
-    play: Callable[[Stage], None]
-    weather: Callable[[], Weather] = Fair
-
-
-def application(made: Made) -> tenure.App:
-    """Handlers whose outcome is the same however often they are interrupted."""
-    app = tenure.App()
-
-    async def effect(ctx: tenure.Context, key: str) -> str:
-        async def body(of: str) -> str:
-            made(ctx.id, ctx.fencing_token.token, of)
-            return f"{of} of {ctx.id}"
-
-        return await ctx.effect(key, body, key)
-
-    @app.process("work", emits=["progress"])
-    async def work(ctx: tenure.Context) -> list[str]:
-        one = await effect(ctx, "one")
-        await ctx.emit("progress", 1, key="half")
-        await ctx.emit("progress", "again on every attempt")
-        await sleep(HANDLING)
-        return [one, await effect(ctx, "two")]
-
-    @app.process("plain", emits=["progress"])
-    def plain(ctx: BlockingContext) -> list[str]:
-        def body(of: str) -> str:
-            made(ctx.id, ctx.fencing_token.token, of)
-            return f"{of} of {ctx.id}"
-
-        one = ctx.effect("one", body, "one")
-        ctx.emit("progress", 1, key="half")
-        pass_time(HANDLING)
-        return [one, ctx.effect("two", body, "two")]
-
-    @app.process("fails")
-    async def fails(ctx: tenure.Context) -> None:
-        await effect(ctx, "one")
-        raise ValueError("as it should")
-
-    @app.process("endless", max_run=5.0)
-    async def endless(ctx: tenure.Context) -> None:
-        await effect(ctx, "one")
-        await sleep(10_000)
-
-    return app
-
-
-# --- the scenes ---------------------------------------------------------------------------------------------------
+from tenure.process import own_session
+from tenure_testing.crashing.stage import HANDLING, Fair, Scene, Stage
 
 
 def _runs(stage: Stage) -> None:
@@ -195,7 +81,79 @@ def _writes_too_late(stage: Stage) -> None:
     stage.world.run_for(60)
 
 
-SCENES = (
+def _listens(stage: Stage) -> None:
+    """It comes while the handler waits. (In others it is there before.)"""
+    stage.start("listens", "p")
+    stage.employ()
+    stage.world.run_for(3)
+    stage.append("p", "go")
+    stage.world.run_for(3)
+
+
+def _has_a_child(stage: Stage) -> None:
+    stage.start("parent", "p")
+    stage.employ()
+    stage.world.run_for(3)
+
+
+def _takes_notes(stage: Stage) -> None:
+    stage.start("notes", "p")
+    stage.employ()
+    stage.world.run_for(HANDLING + 3)
+
+
+def _takes_notes_for_another(stage: Stage) -> None:
+    """The owner's session is opened before the handler starts (B7)."""
+    stage.start("notes", "p", owner="team")
+    stage.employ()
+    stage.world.run_for(HANDLING + 3)
+
+
+def _takes_notes_plainly(stage: Stage) -> None:
+    stage.start("plain notes", "p", owner="team")
+    stage.employ()
+    stage.world.run_for(3)
+    stage.append("p", "go")
+    stage.world.run_for(HANDLING + 3)
+
+
+def _takes_notes_over(stage: Stage) -> None:
+    stage.start("notes", "p")
+    before = stage.another("before")
+    stage.world.run_for(5)
+    before.crash()
+    stage.employ()
+    stage.world.run_for(50)
+
+
+def _takes_notes_too_late(stage: Stage) -> None:
+    """When the worker wakes, another has opened the session, and is in the middle of it (CONTRACT §8). Nobody can stop
+    a plain handler: it goes on to write."""
+    stage.start("plain notes", "p", owner="team")
+    stage.append("p", "go")
+    worker = stage.employ()
+    stage.world.run_for(5)
+    worker.pause(33)
+    stage.another("other")
+    stage.world.run_for(60)
+
+
+def _is_cancelled_before_it_starts(stage: Stage) -> None:
+    """Its session is being opened when the process is cancelled."""
+    handle = stage.start("notes", "p", owner="team")
+    stage.employ()
+    stage.world.run_for(1)
+    handle.cancel("enough")
+    stage.world.run_for(8)
+
+
+def _attaches(stage: Stage) -> None:
+    stage.start("attaches", "p")
+    stage.employ()
+    stage.world.run_for(3)
+
+
+WORKER_SCENES = (
     Scene("two processes run to their end", _runs),
     Scene("a plain handler", _runs_plainly),
     Scene("a handler fails", _fails),
@@ -206,9 +164,13 @@ SCENES = (
     Scene("the worker becomes a zombie", _loses_its_lease),
     Scene("the answer to the last write is lost", _runs_plainly, partial(Fair, loses=1)),
     Scene("a write waits while the worker stands still", _writes_too_late, partial(Fair, slow=True)),
+    Scene("a handler waits for an event", _listens),
+    Scene("a handler waits for another process", _has_a_child),
+    Scene("a handler writes to its session", _takes_notes, sessions=(own_session("p"),)),
+    Scene("a handler writes to its owner's session", _takes_notes_for_another, sessions=("team",)),
+    Scene("a plain handler writes to its owner's session", _takes_notes_plainly, sessions=("team",)),
+    Scene("a session is taken over", _takes_notes_over, sessions=(own_session("p"),)),
+    Scene("a zombie writes to its session", _takes_notes_too_late, sessions=("team",)),
+    Scene("a process is cancelled before its start", _is_cancelled_before_it_starts, partial(Fair, lags=3.0)),
+    Scene("a handler attaches bytes", _attaches),
 )
-
-
-def outcomes(world: World) -> dict[str, Outcome | None]:
-    """How every process ended."""
-    return {row.id: row.outcome for row in world.store.records()}

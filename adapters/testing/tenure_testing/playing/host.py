@@ -38,15 +38,16 @@ class _Runner(Runner):
     life: Life
 
     async def blocking_ask(self, ask: Ask) -> Any:
-        """In the strand's thread: let the world go on until the reply."""
-        if isinstance(ask, CallPlain):
-            return ask.called()
+        """In the strand's thread: let the world go on until the reply. A plain function is called right there."""
         strand = current()
         assert strand is not None, "a plain handler of a played world runs in its own thread only"
         self.life.asking(ask)
         if self.life.over:
             strand.wait(FOR_EVER)
-        reply = reply_of(strand.wait(Park(partial(self.post, ask))))
+        if isinstance(ask, CallPlain):
+            reply = ask.called()
+        else:
+            reply = reply_of(strand.wait(Park(partial(self.post, ask))))
         self.life.replied(ask)
         if self.life.over:
             strand.wait(FOR_EVER)
@@ -196,7 +197,8 @@ class Life:
         kind = job.run.kind
 
         def handler(*args: Any) -> Any:
-            self.host.world.observed(lambda observer: observer.started(self.host, job))
+            if not self.over:  # a host that crashes right before it starts nothing
+                self.host.world.observed(lambda observer: observer.started(self.host, job))
             if not self.over:
                 return kind.handler(*args)
             strand = current()
