@@ -13,7 +13,7 @@ import pytest
 from tenure.canonical import canonical
 from tenure.process import ClaimId, Registration, Success, Work
 from tenure.replies import Answer, Reason, Refused, Succeeded
-from tenure.requests import AppendEvent, Claim, Complete, Get, RecordEffect, Register, Request
+from tenure.requests import AppendEvent, Claim, Complete, Get, ReadEndings, RecordEffect, Register, Request
 from tenure_memory import open_store
 from tenure_testing.histories import RecordingStore, Report, verify
 from tests.histories.stories import TTL, Line, Story, find, lines_of, told
@@ -311,6 +311,23 @@ def test_a_missing_version_is_told_where_it_may_be_somebody_elses(tmp_path: Path
     assert killed.ok
     assert "1 versions are missing" in killed.not_checked["S1"]
     assert "1 versions are missing" in killed.not_checked["S21"]
+
+
+def test_the_last_line_is_missed_where_somebody_read_the_latest_version(tmp_path: Path) -> None:
+    """S1: a worker reads it, to tell those who wait."""
+    path, store = tmp_path / "store.ndjson", open_store("memory:")
+    recording = RecordingStore(store, path)
+    for name in ("p", "q"):
+        recording.execute([Register(Registration(name, Work("k")))])
+    recording.execute([ReadEndings(0)])
+    recording.close()
+    assert verify([path], complete=True).not_checked.get("S1") is None
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(line for line in lines if '"id":"q"' not in line))
+    report = verify([path], complete=True)
+    assert [found.property for found in report.findings] == ["S1"]
+    assert "the store was at version 2, and nobody made 1 versions after 1" in report.findings[0].what
+    assert "1 versions are missing" in verify([path]).not_checked["S1"]
 
 
 def test_what_is_older_than_the_traces_is_no_mistake(tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ class Rows:
     def __init__(self, findings: Findings, doubts: float, pruned: bool, certain: bool = False) -> None:
         self.findings, self.rows, self.seen = findings, dict[str, Row](), 0
         self.doubts, self.pruned, self.certain = doubts, pruned, certain
-        self.token = self.unexplained = self.absent = 0
+        self.token = self.unexplained = self.absent = self.last = 0
         self.applied = Counter[str]()
         self.anew = set[str]()
 
@@ -63,11 +63,21 @@ class Rows:
             if after - at > 1 or not self._alone(change):
                 self._version(version, changes[at:after])
             at = after
+        self.last = changes[-1].version if changes else 0
         looked = self.findings.looked
         looked["S22"] += rank
         for kind, times in self.applied.items():
             for number in JUDGED[kind]:
                 looked[number] += times
+
+    def ends_at(self, latest: int, place: tuple[int, int]) -> None:
+        """S1: the store said that this is its latest version."""
+        lost = latest - self.last
+        if lost > 0:
+            self.absent += lost
+            if self.certain and self.rows:
+                what = f"the store was at version {latest}, and nobody made {lost} versions after {self.last}"
+                self.findings.broke("S1", f"{what}: a line was lost, or a change was", place)
 
     def _missing(self, versions: int, change: Change) -> None:
         """S1: nothing in these traces made the versions before that of the change. Those before the first may be older

@@ -37,7 +37,7 @@ class Session:
         self.number, self.worker, self.findings, self.changes = number, of == "worker", findings, found
         self.started, self.seen = started, seen
         self.gone: list[tuple[str, str, tuple[int, int]]] = []
-        self.unknown = 0
+        self.unknown, self.latest = 0, (0, (number, 0))
         self.lost: set[tuple[str, int]] = set()
         self.granted: set[tuple[str, int]] = set()
         self.cancelled: set[tuple[str, int]] = set()
@@ -86,12 +86,11 @@ class Session:
         if self.doubts and ask in self.doubts:
             self.doubts.remove(ask)
         reply = got["reply"]
-        if kind == "prune":
-            self.pruned = self.pruned or reply["count"] > 0
-        elif kind == "read_cancels":
-            self.cancelled.update((process, token) for process, token, _ in reply["cancels"])
         read = _READERS.get(kind)
-        found = read(ask, reply, place) if read is not None else ()
+        if read is None:
+            self._of_no_row(kind, reply, place)
+            return
+        found = read(ask, reply, place)
         for change in found:
             if change.version < self.seen.get(change.process, 0):
                 said = f"{kind} showed {change.process!r} at version {change.version} after {self.seen[change.process]}"
@@ -103,6 +102,14 @@ class Session:
                 self._renewed(change)
         self.findings.looked["S23"] += len(found)
         self.changes.extend(found)
+
+    def _of_no_row(self, kind: str, reply: Json, place: tuple[int, int]) -> None:
+        if kind == "prune":
+            self.pruned = self.pruned or reply["count"] > 0
+        elif kind == "read_cancels":
+            self.cancelled.update((process, token) for process, token, _ in reply["cancels"])
+        elif kind == "read_endings":
+            self.latest = max(self.latest, (reply["latest"], place))
 
     def _doubt(self, ask: Json, answer: str) -> None:
         self.unknown += answer == "unknown"

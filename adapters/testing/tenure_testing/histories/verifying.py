@@ -86,6 +86,7 @@ def verify(paths: Sequence[Path], complete: bool = False) -> Report:
     rows = Rows(findings, doubts, any(session.pruned for session in sessions), certain)
     try:
         rows.take(changes)
+        rows.ends_at(*max((session.latest for session in sessions), default=(0, (0, 0))))
     except TypeError as wrong:
         raise InvalidValue(f"a number in these traces is none ({wrong})") from wrong
     _fenced_in_vain(sessions, rows, findings)
