@@ -150,6 +150,23 @@ def test_a_plain_function_that_nobody_waits_for_any_more_does_not_begin() -> Non
         body()
 
 
+def test_a_handler_has_ended_with_the_last_of_its_threads() -> None:
+    """S12, L3: until then its slot is taken and its lease renewed, whichever of them ends first."""
+    ended = list[tuple[int, Outcome | None]]()
+    bodies = Bodies(lambda token, outcome: ended.append((token, outcome)))
+    handler = job(0)
+    reset = handler_of.set((handler.token, handler.ctx))
+    first, second = (bodies.body(lambda: None) for _ in range(2))
+    handler_of.reset(reset)
+    assert bodies.begin(first)
+    assert bodies.begin(second)
+    assert not bodies.all_ended(handler.token, Success())
+    bodies.end(second)
+    assert ended == []
+    bodies.end(first)
+    assert ended == [(handler.token, Success())]
+
+
 def test_a_missing_answer_is_neither_the_end_nor_a_refusal() -> None:
     """K9, S18: a client's request is sent again after Unknown; if nobody ever knows, it is Unknown in the end."""
     world = World()

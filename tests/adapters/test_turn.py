@@ -78,11 +78,13 @@ def test_what_calls_carry_is_bounded() -> None:
 
 
 def test_the_last_trouble_is_what_a_call_that_ran_out_of_time_tells() -> None:
+    """S18, L8: it was asked again, and nobody knows."""
     world = World()
     world.turn(Asked(1, Submit(Get("a"), 1)))
     world.answer(world.take(), [Unavailable("another process is writing")])
     while 1 not in world.replies:
         world.pass_time(SECOND // 4)
+        assert world.now <= 2 * SECOND
     assert world.replies[1] == Unknown("another process is writing")
 
 
@@ -94,6 +96,7 @@ def test_once_perhaps_applied_is_perhaps_applied_for_good() -> None:
     while 1 not in world.replies:
         world.answer(calls := world.take(), [Unavailable("down")] * len(calls))
         world.pass_time(SECOND // 10)
+        assert world.now <= 2 * SECOND
     assert world.replies[1] == Unknown("down")
 
 
