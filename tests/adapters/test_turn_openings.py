@@ -11,7 +11,7 @@ from tenure.replies import Got, Succeeded
 from tenure.requests import Get, Register, RequestCancel
 from tenure.timings import LeaseTimings
 from tenure.worker_types import WorkerTerms
-from tenure_driver.messages import Asked, Opened, OpeningFault, OpeningOver
+from tenure_driver.messages import Asked, Inbound, Opened, OpeningFault, OpeningOver, Outbox
 from tenure_driver.openings import Opens
 from tenure_driver.turn import Driver
 from tests.adapters.turns import SECOND, World
@@ -21,18 +21,18 @@ class OpeningWorld(World):
     """A worker whose loop opens what it is told to."""
 
     def __init__(self, opens: Opens) -> None:
+        self.opening: list[OpenSession] = []
+        self.over: list[int] = []
         super().__init__()
         terms = WorkerTerms("owner", Terms(LeaseTimings(), "", ("work",)), 10, 10, SECOND)
         self.driver = Driver(terms, self.now, lambda: 0, opens=opens)
-        self.opening: list[OpenSession] = []
-        self.over: list[int] = []
         self.turn()
 
-    def settle(self) -> None:
-        while self.calls:
-            self.execute()
-            self.opening += [one for one in self.box.loop if isinstance(one, OpenSession)]
-            self.over += [one.token for one in self.box.loop if isinstance(one, OpeningOver)]
+    def turn(self, *inbox: Inbound) -> Outbox:
+        box = super().turn(*inbox)
+        self.opening += [one for one in box.loop if isinstance(one, OpenSession)]
+        self.over += [one.token for one in box.loop if isinstance(one, OpeningOver)]
+        return box
 
     def registered(self, process_id: str, owner: str = "scope") -> None:
         """A process is registered, and claimed here."""
@@ -46,7 +46,7 @@ def started(world: World) -> list[str]:
 
 
 def test_a_handler_starts_once_the_session_of_its_owner_is_open() -> None:
-    """B7: not before the loop has said so."""
+    """B7, S12: not before the loop has said so; and then nothing is over, so that nobody stops the handler."""
     world = OpeningWorld(Opens.OWNERS)
     world.registered("a")
     (opening,) = world.opening
