@@ -10,15 +10,19 @@ from pathlib import Path
 import pytest
 from attrs import evolve
 
-from tenure import attempt, attempt_opening, attempt_rules
+from tenure import attempt, attempt_opening, attempt_rules, model
 from tenure import attempt_types as t
+from tenure.process import Cancelled
+from tenure.replies import Reason, Refused
+from tenure.requests import Complete
 from tenure.tables import each
+from tenure.values import changed
 from tenure_testing.checking import Explored, digest, explore, golden, law_of, measured, named, shrunk
 from tenure_testing.checking.attempts import NOW
 from tenure_testing.checking.explorer import explore_world
-from tenure_testing.checking.rows import CURRENT, NEXT
+from tenure_testing.checking.rows import CLOCK, CURRENT, NEXT
 from tenure_testing.checking.variants import VARIANTS, counterexample
-from tenure_testing.checking.world import RowWorld
+from tenure_testing.checking.world import UNAPPLIED, RowWorld
 from tests.core.traces import rerun
 
 CANCEL = shrunk(named("drain and cancel"))
@@ -36,6 +40,26 @@ def test_a_small_world_is_closed_and_clean() -> None:
 
 
 COUNTS = (37_293, 337_510, 42)
+
+
+def test_unknown_then_lost_is_seen_where_a_copy_that_was_not_applied_is_in_the_air() -> None:
+    """S18: with nothing in the air nobody can tell; the worker that repeats must be the one that sent it."""
+    said = {f"{name} {UNAPPLIED}" for name in ("Claim", "Complete", "Release")}
+    assert said <= {*CANCEL.sometimes}
+    assert said <= explore(CANCEL).seen
+    assert not any(UNAPPLIED in word for word in explore(evolve(CANCEL, zombies=0)).seen)
+
+
+def test_no_worker_asks_for_another_outcome() -> None:
+    """S11, S18: why a conflict is not among what must be seen; the judge asks for another outcome by itself."""
+    assert not {word for word in explore(CANCEL).seen if "conflict" in word}
+    law = law_of(CANCEL)
+    pairs = (pair for pair in law.pairs if pair.before != pair.after)
+    request, then = next((pair.request, pair.after) for pair in pairs if isinstance(pair.request, Complete))
+    again = changed(request, outcome=Cancelled("another"))
+    _, answer = model.apply(then, again, CLOCK)
+    assert isinstance(answer, Refused)
+    assert answer.reason is Reason.CONFLICT
 
 
 def test_a_search_is_measured() -> None:

@@ -23,6 +23,8 @@ KEYS = [
     "states",
     "transitions",
     "depth",
+    "pairs",
+    "steps",
     "seconds",
     "peak_mib",
 ]
@@ -46,6 +48,7 @@ def test_json_has_the_shape_that_scripts_read() -> None:
     assert list(row) == KEYS
     assert row["states"] == body["states"] == golden.pinned()["tiers"]["states"]
     assert (body["violations"], body["sometimes_missed"], body["ok"]) == (0, [], True)
+    assert (row["pairs"], row["steps"]) == (96, 810)
     assert row["seconds"] > 0
     assert row["peak_mib"] > 0
 

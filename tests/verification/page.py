@@ -38,6 +38,8 @@ NOT_COVERED = """\
   that drift at most one tick apart; "within ..." is checked as "at last". That a healthy worker never loses a lease
   (L3) needs answers within `renew_interval`: keep `call_timeout` below it, as the defaults do.
 - `max_run`, undeclared events and mismatching effects are not in the search; traces, vectors and drawn tests have them.
+- No worker of the search completes with another outcome than before, since none replaces its last write (S18): that
+  this is a conflict (S11) the judge asks by itself, after each Complete.
 - A store that lies, bit rot, and a C function that keeps the interpreter's lock (the leases may expire, nothing else
   breaks) are out of scope.
 - Of sessions the search has openings, appends and one move, under two workers and a client, without late requests of
@@ -62,10 +64,15 @@ def read() -> dict[str, Part]:
 # --- the sections -------------------------------------------------------------------------------------------------
 
 
+SIZES, COUNTS = ("workers", "processes", "ttl", "zombies", "set"), ("states", "transitions", "depth")
+HEADINGS = ("configuration", *SIZES, *COUNTS, "pairs", "steps", "s", "MiB")
+
+
 def _check(part: Part) -> str:
     rows = [
         f"| {one['name']} | {one['workers']} | {one['processes']} | {one['ttl']} | {one['zombies']} "
         f"| {'large' if one['large'] else 'gate'} | {one['states']:,} | {one['transitions']:,} | {one['depth']} "
+        f"| {one['pairs']:,} | {one['steps']:,} "
         f"| {one['seconds']:.0f} | {one['peak_mib']:.0f} |"
         for one in part["configurations"]
     ]
@@ -73,10 +80,12 @@ def _check(part: Part) -> str:
         "Every behaviour of small configurations",
         f"`tenure check --large`: {part['states']:,} states, each configuration searched until no state is new, "
         f"{part['violations']} violations, {len(part['sometimes_missed'])} of the things that must happen sometimes "
-        "never seen. The counts are pinned; the set *gate* is part of `make test`.",
+        "never seen. The counts are pinned; the set *gate* is part of `make test`. *Pairs* are the distinct requests "
+        "to distinct rows, *steps* the distinct steps of a state machine, that the transitions are made of: each of "
+        "them is judged, once, and more states of the same ones show only that no order of them breaks more.",
         [
-            "| configuration | workers | processes | ttl | zombies | set | states | transitions | depth | s | MiB |",
-            "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+            f"| {' | '.join(HEADINGS)} |",
+            "| --- " * len(HEADINGS) + "|",
             *rows,
         ],
         part,

@@ -49,7 +49,8 @@ def check(
 
     The core that is installed here is what is searched, under lost, doubled, late and reordered messages, crashes and
     pauses. Exits 1 where a property is broken, where something that must be seen sometimes was not, or where a
-    configuration has other counts than those pinned.
+    configuration has other counts than those pinned. `pairs` are the distinct requests to distinct rows, `steps` the
+    distinct steps of a state machine, that its transitions are made of; each of them was judged.
 
     With --json: {"configurations": [...], "states": N, "violations": N, "sometimes_missed": [...], "ok": BOOL}.
     """
@@ -89,7 +90,7 @@ def body_of(results: Sequence[Explored], ok: bool) -> dict[str, Any]:
                 },
                 **{
                     key: getattr(one, key)
-                    for key in ("states", "transitions", "depth", "seconds", "peak_mib")
+                    for key in ("states", "transitions", "depth", "pairs", "steps", "seconds", "peak_mib")
                 },
             }
             for one in results
@@ -175,6 +176,8 @@ def _print(results: Sequence[Explored]) -> None:
         "states",
         "transitions",
         "depth",
+        "pairs",
+        "steps",
         "seconds",
         "MiB",
     ):

@@ -4,6 +4,10 @@ Each is here for a bug that it finds and no smaller one of the set does; `tests/
 Where that bug needs no second worker, `reason` says what the second one is there for. Two stand apart, with a third
 worker and with a second zombie: they are searched for whether there is anything new in them (`cutoff`). `FLEETS` are
 searches of the worker machine, `TIMED` those under bounded drift, with liveness.
+
+`Complete refused (conflict)` is not among what must be seen: an attempt writes one outcome and never replaces it (S18),
+so no worker asks for another one under its token. What it would be answered is asked by the judge itself, after each
+Complete (S11).
 """
 
 from __future__ import annotations
@@ -17,7 +21,7 @@ from tenure_testing.checking.fleet_configurations import FLEETS
 from tenure_testing.checking.rows import Law
 from tenure_testing.checking.session_world import SessionWorld
 from tenure_testing.checking.timed_configurations import TIMED
-from tenure_testing.checking.world import LOST, RowWorld
+from tenure_testing.checking.world import UNAPPLIED, RowWorld
 
 
 def _rows(
@@ -54,7 +58,7 @@ ALWAYS = (
 )
 RIVALS = ("Claim refused (held)", "Complete fenced", "Release fenced")
 ZOMBIES = (
-    LOST,  # unknown, then lost
+    *(f"{name} {UNAPPLIED}" for name in ("Claim", "Complete", "Release")),  # unknown, then lost
     "late: Claim succeeded",
     "late: Claim succeeded, a take-over",
     "late: Claim succeeded, a replay",

@@ -66,6 +66,10 @@ class World(Protocol):
         """The transitions between the states of a path."""
 
     @abstractmethod
+    def judged(self) -> tuple[int, int]:
+        """How many distinct requests to distinct rows, and distinct steps of a machine, were judged so far."""
+
+    @abstractmethod
     def tables(self) -> Iterable[str]:
         """All that the core answered, in words and in the order of asking: the states and the graph follow from it."""
 
@@ -93,7 +97,9 @@ class Violation:
 
 @frozen
 class Explored:
-    """What a search found. `depth`: the longest of the shortest ways to a state. `seconds` of CPU and `peak_mib` of
+    """What a search found. `depth`: the longest of the shortest ways to a state. `pairs` of row and request and `steps`
+    of a machine, are what the transitions are made of: each was judged, and another order of the same ones is no new
+    evidence of what holds of each. `seconds` of CPU and `peak_mib` of
     memory are 0 where nobody measured (`tenure_testing.checking.measuring`)."""
 
     configuration: Configuration
@@ -102,6 +108,8 @@ class Explored:
     depth: int
     seen: frozenset[str]
     violation: Violation | None = None
+    pairs: int = 0
+    steps: int = 0
     seconds: float = 0.0
     peak_mib: float = 0.0
 
@@ -156,7 +164,7 @@ def explore_world(
         if collecting:
             gc.enable()
     seen = frozenset(world.seen)
-    return Explored(configuration, len(queue), transitions, depth, seen, violation)
+    return Explored(configuration, len(queue), transitions, depth, seen, violation, *world.judged())
 
 
 def _violation(world: World, path: Sequence[State], properties: tuple[str, ...], said: str) -> Violation:

@@ -274,12 +274,17 @@ class FleetWorld(Graph):
         return fleet._replace(rows=rows, last=last)
 
     def _asked(self, fleet: Fleet, request: Request) -> tuple[tuple[Record, ...], int, Answer]:
+        return self.answered(fleet.rows, fleet.last, request)
+
+    def answered(
+        self, rows: tuple[Record, ...], last: int, request: Request
+    ) -> tuple[tuple[Record, ...], int, Answer]:
         """The rows after the request, the last claim that granted some, and the answer. Judged (S3, S19, S22)."""
-        key = fleet.rows, fleet.last, request
+        key = rows, last, request
         known = self.law.get(key)
         if known is None:
-            noted = ((ClaimId("w", fleet.last), CLOCK),) if fleet.last else ()
-            before = Snapshot(fleet.rows, claims=noted, number=NUMBER, limits=LIMITS)
+            noted = ((ClaimId("w", last), CLOCK),) if last else ()
+            before = Snapshot(rows, claims=noted, number=NUMBER, limits=LIMITS)
             after, answer = model.apply(before, request, CLOCK)
             judge_store(before, request, after, answer, CLOCK)
             last = max((claim.n for claim, _ in after.claims if claim.owner == "w"), default=0)
@@ -293,6 +298,10 @@ class FleetWorld(Graph):
         words = [_row(row) for row in fleet.rows]
         words += [f"{each.stage} {each.process}" for each in fleet.attempts]
         return "; ".join([*words, type(fleet.worker).__name__])
+
+    def judged(self) -> tuple[int, int]:
+        """Each was asked for once."""
+        return len(self.law), len(self.steps)
 
     def tables(self) -> Iterable[str]:
         yield from (f"{state} {event} -> {step}" for (state, event, _), step in self.steps.items())

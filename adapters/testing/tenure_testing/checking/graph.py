@@ -51,6 +51,10 @@ class Graph(ABC):
         """The state in a line."""
 
     @abstractmethod
+    def judged(self) -> tuple[int, int]:
+        """How many requests to rows, and steps of a machine, were judged."""
+
+    @abstractmethod
     def tables(self) -> Iterable[str]:
         """All that the core answered, in words and in the order of asking."""
 

@@ -105,6 +105,10 @@ class Recorded:
         """The world's."""
         return self.world.told(path)
 
+    def judged(self) -> tuple[int, int]:
+        """The world's."""
+        return self.world.judged()
+
     def tables(self) -> Iterable[str]:
         """The world's."""
         return self.world.tables()

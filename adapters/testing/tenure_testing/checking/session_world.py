@@ -108,6 +108,11 @@ class SessionWorld(RowWorld):
             told = self.sessions.answered(kept, asked)
             yield from self._changed(told.said, row, pool, told.kept, Block(), Block())
 
+    def judged(self) -> tuple[int, int]:
+        """With the requests to sessions."""
+        pairs, steps = super().judged()
+        return pairs + len(self.sessions.known), steps
+
     def tables(self) -> Iterator[str]:
         """And every answer of the law of sessions."""
         yield from super().tables()

@@ -341,6 +341,10 @@ class TimedWorld(Graph):
             )
         return "; ".join(words)
 
+    def judged(self) -> tuple[int, int]:
+        """Each was asked for once."""
+        return len(self.law.known), len(self.steps)
+
     def tables(self) -> Iterable[str]:
         """Every distinct step of the machine, and every distinct answer of the law."""
         yield from (f"{state} {event} -> {step}" for (state, event), step in self.steps.items())

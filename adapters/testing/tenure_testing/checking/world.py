@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Generic, NamedTuple, TypeAlias, TypeVar
 
-from tenure.requests import EmitEvent, RecordEffect
+from tenure.requests import Claim, EmitEvent, RecordEffect
 from tenure_testing.checking.attempts import Attempts, Block, Local
 from tenure_testing.checking.configuration import Configuration
 from tenure_testing.checking.explorer import Move
@@ -217,7 +217,17 @@ class RowWorld:
         before = self.rows.values[row]
         if (found.row.effect, found.row.event) != (before.effect, before.event):
             answered = answered._replace(made=block.made | {kind})
+        if found.row != before and self._sent_before(pool, block, asked):
+            self.seen.add(f"{type(asked).__name__} {UNAPPLIED}")
         return self._granted(found.said, found, self.pools.values[pool], answered)
+
+    def _sent_before(self, pool: int, block: Block, asked: Asked) -> bool:
+        """Whether that very request of the worker is still in the air: it was sent, and its sender heard Unknown. A
+        worker that goes on leaves one behind only so; and of the row's token there is one worker alone."""
+        if isinstance(asked, Claim):
+            return block.copies > 0
+        air = [self.zombies.values[number] for number in self.pools.values[pool].zombies]
+        return block.token == CURRENT and Zombie(asked, CURRENT) in air
 
     def _granted(self, said: str, found: Answered, air: Pool, block: Block) -> Moved:
         """If the row was taken, all other tokens are stale, and further copies of the claim are of the new token."""
@@ -285,6 +295,10 @@ class RowWorld:
         """The path for people; `telling` has the words."""
         return told(self, path)
 
+    def judged(self) -> tuple[int, int]:
+        """Each was asked for once."""
+        return len(self.law.known), len(self.attempts.steps)
+
     def tables(self) -> Iterator[str]:
         """Every answer of the law, every step of the machine, and what it refuses as misuse."""
         for pair in self.law.pairs:
@@ -295,4 +309,5 @@ class RowWorld:
 
 
 LOST, TICKS = "a late request is lost", "the store's clock ticks"
+UNAPPLIED = "is repeated after Unknown, and was not applied before"
 KEYED: dict[type, str] = {RecordEffect: "effects", EmitEvent: "events"}
