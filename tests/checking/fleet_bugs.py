@@ -24,6 +24,7 @@ from tenure.worker_types import (
     Draining,
     Driving,
     ShowCancels,
+    Stopped,
     WorkerStep,
     WorkerTerms,
     WorkHinted,
@@ -108,6 +109,32 @@ def claims_though_it_drains(state: Draining, event: Event) -> WorkerStep:
     return WorkerStep(changed(state, claim=claimed.state.claim), claimed.commands)
 
 
+def over_what_others_hold(self: Any, wanted: ClaimFilter, limit: int, clock: StoreTime) -> Sequence[Record]:
+    """K13: a claim looks at the leases of its own name alone."""
+    others = [row for row in self.state.records if row.held and row.claim and row.claim.owner != "w"]
+    free = [row for row in others if row.outcome is None and row.id not in wanted.exclude]
+    shipped: Sequence[Record] = shipped_candidates(self, wanted, limit, clock)
+    return [*shipped, *(row for row in free if row not in shipped)][:limit]
+
+
+def forgets_who_overtook_it(tables: Any, request: Any, clock: StoreTime) -> Any:
+    """Of claims for several processes: as if each of them were asked for by itself."""
+    live = [row for row in tables.carrying(request.claim) if row.live(clock)]
+    overtaken = live and request.claim.n < tables.last_claim(request.claim.owner)
+    return (
+        None if overtaken and getattr(request, "limit", 1) > 1 else LAW["_repeated"](tables, request, clock)
+    )
+
+
+def leaves_the_first_alone(state: Working) -> tuple[str, ...]:
+    strayed: tuple[str, ...] = SHIPPED["_strayed"](state)
+    return strayed[:1]
+
+
+def gives_up(state: Working, event: Event) -> WorkerStep:
+    return WorkerStep(Stopped(state.running))
+
+
 def leaves_with_the_grace(state: Draining) -> Instant:
     return state.until
 
@@ -170,6 +197,7 @@ def changed_reply(answer: Any, grants: Any) -> Any:
 
 
 shipped_write = model._Draft.write  # pyright: ignore[reportPrivateUsage]  # the model's one table of rows
+shipped_candidates = model._Draft.candidates  # pyright: ignore[reportPrivateUsage]  # the same
 DRAFT = model._Draft  # pyright: ignore[reportPrivateUsage]
 
 SLOT, CANCELS, DRAINS = "fleet of one slot", "fleet and cancellations", "fleet that drains"
@@ -212,3 +240,17 @@ BUGS: list[tuple[str, str, str, Patch]] = [
     ("L1", LATE, "gives back", entry(*CLAIMED, granted(wanted=False))),
 ]
 """The first property that is reported; the configuration; the bug, and the patch."""
+
+TROUBLE, THREE = "fleet of two slots, with hints and trouble", "fleet of three slots with handlers that stray"
+REASONS: dict[str, Patch] = {
+    "fleet without its tiers": rule(worker, "start", drives_without_its_tiers),
+    SLOT: rule(worker, "_claim_again", claims_anew),
+    CANCELS: entry(Driving, CallSucceeded, "cancels", shows_nothing),
+    OTHER: rule(DRAFT, "candidates", over_what_others_hold),
+    STRAYS: entry(Driving, AttemptEnded, "always", keeps_the_slot_of_who_strayed),
+    DRAINS: entry(Draining, Tick, "always", claims_though_it_drains),
+    LATE: rule(model, "_repeated", forgets_who_overtook_it),
+    THREE: rule(worker, "_strayed", leaves_the_first_alone),
+    TROUBLE: entry(Driving, CallUnknown, "read", gives_up),
+}
+"""The bug that each configuration's `reason` names."""

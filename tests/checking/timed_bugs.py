@@ -20,6 +20,7 @@ from tenure_testing.checking import timed
 from tests.checking.patching import Patch
 
 CANCELLED, DRAINED = "healthy workers that are cancelled", "healthy workers that drain"
+EVERY_OTHER, TROUBLE = "healthy workers that renew every other tick", "after any trouble"
 AGES, STUBBORN, STEPS = "ages and deadlines", "handlers that do not stop", "a store whose clock steps"
 SLOT = "fleet of one slot"
 
@@ -176,3 +177,20 @@ BUGS: list[tuple[str, str, str, Patch]] = [
     ("L7", SLOT, "a poll is in vain", entry(WORKER, (Driving, t.Tick), "always", polls_in_vain)),
 ]
 """The first property that is reported; the configuration; the bug, and the patch."""
+
+REASONS: dict[str, Patch] = {
+    STEPS: entry(TABLE, (t.Running, t.CallFenced), "current", tells_nobody),
+    CANCELLED: BLIND,
+    DRAINED: rule(attempt_rules, "may_renew", renews_no_handler_that_drains),
+    AGES: rule(attempt_opening, "begin", counts_from_the_answer),
+    STUBBORN: rule(attempt_rules, "detach_at", detaches_late),
+    TROUBLE: entry(TABLE, (t.Completing, t.Tick), "always", stays),
+}
+"""The bug that each configuration's `reason` names."""
+
+SAME: dict[str, tuple[str, Patch]] = {
+    "K11": ("L3", rule(attempt_rules, "may_renew", renews_while_opening_only)),
+    "K17": ("L4", BLIND),
+    "K22": ("L3", ENDS_IT),
+}
+"""What a configuration that has no bug of its own shows as well as a smaller one, with the property."""

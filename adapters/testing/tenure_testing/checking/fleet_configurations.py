@@ -1,4 +1,4 @@
-"""The fleets that are searched, each for a bug that is found in no smaller one of them."""
+"""The fleets that are searched, each for a bug that is found in no smaller one of them; `tests/checking` plants it."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ FLEETS = (
     _fleet(
         "fleet of one slot",
         "1slots faults late",
-        "S18: after Unknown it claims anew, or its budget counts from the last sending (K4)",
+        "S18: after Unknown it claims anew",
         *CLAIMED,
         *TROUBLE,
         *LATE,
@@ -49,7 +49,7 @@ FLEETS = (
     _fleet(
         "fleet and cancellations",
         "2slots cancel hints",
-        "L4: a cancellation that was read is not shown; a hint during a claim is forgotten",
+        "L4: a cancellation that was read is not shown",
         *CLAIMED,
         "two granted at once",
         "a cancellation is shown to its attempt",
@@ -57,7 +57,7 @@ FLEETS = (
     _fleet(
         "fleet that drains",
         "2slots faults drain",
-        "L5: it claims anew, or runs what it was granted, after a drain was asked for",
+        "L5: it claims after a drain was asked for",
         *CLAIMED,
         *TROUBLE,
         *DRAINED,
@@ -65,7 +65,7 @@ FLEETS = (
     _fleet(
         "fleet beside another worker",
         "2slots faults other",
-        "S3, S22: a claim takes what another holds, or a request changes the other row",
+        "S3: a claim takes what a worker of another name holds",
         *CLAIMED,
         *TROUBLE,
         "takes p1",
@@ -74,7 +74,7 @@ FLEETS = (
     _fleet(
         "fleet with handlers that stray",
         "2slots faults strays",
-        "L7: the slot of a dead lease is never free again (K14); a process is claimed whose handler still runs",
+        "L7: the slot of a dead lease is never free again (K14)",
         *CLAIMED,
         *TROUBLE,
         *STRAYS,
@@ -82,7 +82,7 @@ FLEETS = (
     _fleet(
         "fleet with late claims",
         "2slots faults late",
-        "CONTRACT 4: with two slots, what a late claim took is begun again, or beyond the slots",
+        "S10: a claim for two that a later one overtook is taken for a new one as long as a lease of it is live",
         *CLAIMED,
         *TROUBLE,
         *LATE,
@@ -91,7 +91,7 @@ FLEETS = (
     _fleet(
         "fleet of two slots, with hints and trouble",
         "2slots faults hints",
-        "L8: a read that met trouble stops the claims",
+        "L5: a read of cancellations that met trouble ends the worker",
         *TROUBLE,
         "hears nothing of its read",
         large=True,
@@ -99,7 +99,7 @@ FLEETS = (
     _fleet(
         "fleet of three slots with handlers that stray",
         "3slots strays",
-        "CONTRACT 4: two claims in a row together ask for more than the slots",
+        "S12: of two processes whose handlers run here without a lease, one is claimed again",
         *CLAIMED,
         *STRAYS,
         large=True,

@@ -1,4 +1,5 @@
-"""The searches under bounded drift, each for a bug that is found in no smaller one of them."""
+"""The searches under bounded drift, each for a bug that is found in no smaller one of them; `tests/checking` plants it.
+One has none of its own, and says so."""
 
 from __future__ import annotations
 
@@ -42,8 +43,8 @@ TIMED = (
         "healthy workers that are cancelled",
         6,
         "healthy crash cancel named",
-        "L3: a renewal is never due (K11), or one that is lost ends the attempt (K22); L4: the flag on a reply is not "
-        "seen (K17); L1: an expired or released process is not claimed again",
+        "L4: the flag on a reply is not seen (K17); L3: a renewal is never due (K11), or one that is lost ends the "
+        "attempt (K22); L1: an expired process is not claimed again",
         *RUNS,
         *CRASHES,
         *RENEWALS,
@@ -101,7 +102,7 @@ TIMED = (
         "healthy workers that renew every other tick",
         8,
         "healthy crash cancel named",
-        "L3: a renewal that is due between two ticks of the other clock",
+        "no bug of its own: a renewal that is due at every other tick shows no others, and the same (K11, K17, K22)",
         *RUNS,
         *CRASHES,
         *RENEWALS,
