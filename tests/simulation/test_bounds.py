@@ -12,7 +12,7 @@ from attrs import evolve
 from tenure.timings import LeaseTimings
 from tenure_testing.playing import World
 from tenure_testing.simulating import FAULTS, Verdict, bounds, judge, planned, run
-from tenure_testing.simulating.bounds import TIME_FAULTS, outside
+from tenure_testing.simulating.bounds import ASLEEP, TIME_FAULTS, outside
 
 run_module = import_module("tenure_testing.simulating.run")
 
@@ -90,7 +90,16 @@ def test_the_judges_own_arithmetic() -> None:
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_nobody_looks_from_outside_where_time_goes_wrong(fault: str) -> None:
+def test_nobody_looks_from_outside_where_the_worker_sleeps(fault: str) -> None:
     plan = evolve(planned(1), faults=(fault,))
     with World() as world:
-        assert bool(outside(plan, world, Counter())) is (fault not in TIME_FAULTS)
+        assert bool(outside(plan, world, Counter())) is (fault not in ASLEEP)
+
+
+@pytest.mark.parametrize("fault", sorted(TIME_FAULTS - ASLEEP))
+def test_where_clocks_go_wrong_a_time_out_is_one_all_the_same(fault: str, monkeypatch: Fix) -> None:
+    reckoning(monkeypatch, "call_timeout_ns", 10 * TTL)
+    verdict = first_found("silent", fault)
+    assert verdict is not None, "no seed found it"
+    assert verdict.broken == "C3", verdict.what
+    assert "time-out" in verdict.what

@@ -22,8 +22,10 @@ from tenure_testing.simulating.plans import CLOCKS, LOOPS, Plan
 from tenure_testing.simulating.rows import Violation
 
 FENCED_REQUESTS = (Renew, RecordEffect, EmitEvent, Complete, Release)
-TIME_FAULTS = frozenset({*CLOCKS, *LOOPS, "pause", "suspend"})
-"""Faults under which a worker may look too late, or its clock and the store's tell different times."""
+ASLEEP = frozenset({"pause", "suspend"})
+"""Faults under which a worker may look too late."""
+TIME_FAULTS = ASLEEP.union(CLOCKS, LOOPS)
+"""And those by which its clock and the store's tell different times, or its handlers hear of it too late."""
 AGAIN = 1.0
 """Seconds within which a request is sent again that was not applied, or perhaps not (CONTRACT §2)."""
 
@@ -56,7 +58,9 @@ def told_of_cancel(timings: LeaseTimings) -> int:
 
 def outside(plan: Plan, world: World, met: Counter[str]) -> list[Observer]:
     """Who looks from outside, where no fault of time excuses anything."""
-    return [] if TIME_FAULTS.intersection(plan.faults) else [InTime(world, met)]
+    if ASLEEP.intersection(plan.faults):
+        return []
+    return [InTime(world, met, right=not TIME_FAULTS.intersection(plan.faults))]
 
 
 @define
@@ -71,11 +75,11 @@ class Lease:
 
 
 class InTime(Observer):
-    """C3, with all clocks right: a handler is told to stop so early before its row's expiry that it has its grace until
-    then; and what waits for an answer under its lease goes on when the call's time is over."""
+    """C3: what waits for an answer under its lease goes on when the call's time is over; and, where all clocks are
+    `right`, a handler is told to stop so early before its row's expiry that it has its grace until then."""
 
-    def __init__(self, world: World, met: Counter[str]) -> None:
-        self._world, self._met = world, met
+    def __init__(self, world: World, met: Counter[str], right: bool) -> None:
+        self._world, self._met, self._right = world, met, right
         self._leases: dict[tuple[str, int], Lease] = {}
         self._calls: dict[tuple[str, int], Lease] = {}
 
@@ -126,7 +130,7 @@ class InTime(Observer):
 
     def _look(self, host: Host, lease: Lease, process: str) -> None:
         """The handler is told to stop, or has ended, now."""
-        if lease.told:
+        if lease.told or not self._right:
             return
         left = lease.expires_at - self._world.store_clock()
         grace = round(host.options.timings.stop_grace * 1_000)
