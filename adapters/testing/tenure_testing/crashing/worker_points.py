@@ -44,11 +44,11 @@ QUIET = 240.0
 
 @frozen
 class Blow:
-    """`name` says what happens. `strike(world, worker)` makes it happen; `before` only at the sending of a batch, with
-    that `fate` for it; `dies` with the boundary after it, so that the batch has left already."""
+    """`name` says what happens. `strike(world, worker, scene)` makes it happen; `before` only at the sending of a
+    batch, with that `fate` for it; `dies` with the boundary after it, so that the batch has left already."""
 
     name: str
-    strike: Callable[[World, Host], object] | None = None
+    strike: Callable[[World, Host, Scene], object] | None = None
     fate: Fate | None = None
     dies: bool = False
     rescued: bool = True
@@ -58,16 +58,17 @@ class Blow:
         return self.fate is None or (boundary.when == "before" and boundary.kind.startswith("sending "))
 
 
-def _crash(world: World, worker: Host) -> None:
+def _crash(world: World, worker: Host, scene: Scene) -> None:
     worker.crash()
 
 
-def _pause(world: World, worker: Host) -> None:
+def _pause(world: World, worker: Host, scene: Scene) -> None:
     worker.pause(PAUSE)
 
 
-def _store_down(world: World, worker: Host) -> None:
-    world.store_down(DOWN)
+def _store_down(world: World, worker: Host, scene: Scene) -> None:
+    """A session is open in its handler's own process; the world's restart would close it there, as nothing does."""
+    world.store_down(DOWN, restarts=not scene.sessions)
 
 
 DIES = Blow("the worker dies", _crash)
@@ -167,7 +168,7 @@ def play(scene: Scene, watch: Watch, blow: Blow | None, url: str) -> Ended:
         stage = Stage(world, judge, partial(_employed, boundaries))
         world.observers += [judge, boundaries] if scene.judged else [boundaries]
         if blow is not None:
-            watch.strike = partial(_struck, world, boundaries, blow, stage.rescue)
+            watch.strike = partial(_struck, world, boundaries, blow, scene, stage.rescue)
         breach = None
         try:
             scene.play(stage)
@@ -216,7 +217,9 @@ def _employed(boundaries: Boundaries, host: Host) -> None:
     boundaries.watch.on = True
 
 
-def _struck(world: World, boundaries: Boundaries, blow: Blow, rescue: Callable[[], object]) -> None:
+def _struck(
+    world: World, boundaries: Boundaries, blow: Blow, scene: Scene, rescue: Callable[[], object]
+) -> None:
     worker, watch = boundaries.host, boundaries.watch
     assert worker is not None
     if blow.fate is not None:
@@ -225,7 +228,7 @@ def _struck(world: World, boundaries: Boundaries, blow: Blow, rescue: Callable[[
         assert watch.at is not None
         watch.at, watch.strike = watch.at + 1, worker.crash
     if blow.strike is not None:
-        blow.strike(world, worker)
+        blow.strike(world, worker, scene)
     if blow.rescued:
         world.after(0.1, rescue)
 

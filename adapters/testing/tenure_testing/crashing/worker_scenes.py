@@ -140,7 +140,7 @@ def _takes_notes_too_late(stage: Stage) -> None:
 
 def _is_cancelled_before_it_starts(stage: Stage) -> None:
     """Its session is being opened when the process is cancelled."""
-    handle = stage.start("notes", "p", owner="team")
+    handle = stage.start("work", "p", owner="team")
     stage.employ()
     stage.world.run_for(1)
     handle.cancel("enough")
