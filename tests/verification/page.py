@@ -43,9 +43,14 @@ NOT_COVERED = """\
 - A store that lies, bit rot, and a C function that keeps the interpreter's lock (the leases may expire, nothing else
   breaks) are out of scope.
 - Of sessions the search has openings, appends and one move, under two workers and a client, without late requests of
-  attempts that are over (what these would be answered is judged in each state); it has no deletion and no limits.
-  Attachments and artifacts are not in it, and the simulation has none of the three. Drawn tests hold both stores to
-  their law, and kits hold any other. PostgreSQL does not exist yet.
+  attempts that are over (what these would be answered is judged in each state); it has no deletion and no limits. The
+  simulation has sessions of async handlers and none of the late requests. Attachments and artifacts are in neither;
+  crash points strike them, drawn tests hold both stores to their law, and kits hold any other.
+- The simulation sends no `Claim` of one process and no `CompleteExternal`, and its workers all have the same kinds and
+  profile; crash points, vectors and drawn tests have these. Nothing in it judges that a deaf handler is detached in
+  time.
+- `tenure verify-trace` does not judge what is read of events, effects, endings and cancellations. PostgreSQL does not
+  exist yet.
 """
 
 
