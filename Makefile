@@ -46,7 +46,8 @@ endef
 # fails. The gates that run tools over planted trees take longer, and see nothing of this.
 SMALL := $(filter-out %/test_limits.py,$(wildcard tests/gates/test_*.py)) $(wildcard tests/stores/test_known_bugs_of_*.py) \
 	$(wildcard tests/adapters/test_known_bugs_of_*.py tests/adapters/test_turn*.py) \
-	$(addprefix tests/adapters/test_,batches.py events_listening.py)
+	$(addprefix tests/adapters/test_,batches.py events_listening.py) \
+	$(addprefix tests/stores/test_,broken_batches.py sqlite_waiting.py sqlite_trouble.py sqlite_durable.py)
 RULES := tests/stores tests/conformance tests/checking
 PLAYED := tests/stateful tests/crashes tests/simulation tests/matrix tests/mutants
 without = $(patsubst %,--ignore=%,$(1))

@@ -28,6 +28,8 @@ from tenure import (
 from tenure.canonical import canonical
 from tenure.config import RuntimeHost
 from tenure.effects import RegistryEffects
+from tenure.replies import Got, Succeeded
+from tenure.requests import Get
 from tenure_driver.deployments import config_of
 from tests.adapters import stores
 from tests.adapters.loops import BOUND, HOSTS, Host
@@ -117,11 +119,13 @@ def test_what_services_raise_when_they_are_left_replaces_no_ending(host: Host) -
 @pytest.mark.parametrize("gathered", [False, True])
 @pytest.mark.parametrize("host", HOSTS[:2], ids=lambda host: host.name)
 def test_ctrl_c_while_services_are_left_reaches_the_program(host: Host, gathered: bool) -> None:
-    """It is the operator's: neither logged away with what services raise nor lost in a group of a nursery's."""
+    """It is the operator's: neither logged away with what services raise nor lost in a group of a nursery's. And the
+    handler has ended: what it returned is written all the same (L2)."""
     app, registry = App(), stores.memory()
 
     @app.process("k")
-    async def k(ctx: Context) -> None: ...
+    async def k(ctx: Context) -> int:
+        return 42
 
     @asynccontextmanager
     async def services(runtime: Any) -> AsyncGenerator[None]:
@@ -137,6 +141,10 @@ def test_ctrl_c_while_services_are_left_reaches_the_program(host: Host, gathered
 
     with pytest.raises(KeyboardInterrupt):
         host.run(main)
+    (answer,) = registry.execute([Get("p")])
+    assert isinstance(answer, Succeeded)
+    assert isinstance(answer.reply, Got)
+    assert answer.reply.record.outcome == Success(canonical(42))
 
 
 def test_an_opening_that_is_over_before_it_began_opens_nothing(host: Host) -> None:

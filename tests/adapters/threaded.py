@@ -41,6 +41,7 @@ class Threaded(Tap):
         self._asked: queue.SimpleQueue[StoreCall] = queue.SimpleQueue()
         self._heard: queue.SimpleQueue[Inbound] = queue.SimpleQueue()
         self._signs = count(-1, -1)
+        self._turned_at = self.now
         self._fates: queue.SimpleQueue[tuple[str, Request]] = queue.SimpleQueue()
         patch.setattr("tenure_driver.threads.local_now", lambda: self.now)
         patch.setattr("tenure_driver.threads.queue", self._queues())
@@ -78,6 +79,7 @@ class Threaded(Tap):
         sign = Abandoned(next(self._signs))
         self.post(sign)
         _next(self._heard, lambda message: message if message == sign else None)
+        assert self._turned_at == self.now, "S13: the turn has the time from before it waited"
 
     def hold(self) -> None:
         """The store executes nothing more, until `store.held` is set."""
@@ -105,6 +107,7 @@ class Threaded(Tap):
     def turned(self, inbox: Sequence[Inbound], now: Instant, box: Outbox) -> None:
         for call in box.calls:
             self._asked.put(call)
+        self._turned_at = now
         for message in inbox:
             self._heard.put(message)
 

@@ -261,7 +261,7 @@ class _Loop:
             outcome = failure_of(raised)
         finally:
             del self._tasks[job.token]
-            self.runner.returned(job.token, outcome)
+            self.runner.returned(job, outcome)
 
     async def _in_thread(self, threads: ThreadPoolExecutor, call: Callable[[], T]) -> T:
         body = self.runner.body(call)

@@ -108,7 +108,7 @@ class _Loop:
             outcome = failure_of(raised)
         finally:
             del self._tasks[job.token]
-            self.runner.returned(job.token, outcome)
+            self.runner.returned(job, outcome)
 
     async def _in_thread(self, call: Callable[[], T]) -> T:
         body = self.runner.body(call)

@@ -22,9 +22,10 @@ FAR = (1 << 53) - 1
 PAGE = 1_000
 """Endings that are read at once."""
 
-LOOK_AGAIN = nanos(600)
-"""After that time whoever waits looks for itself: what ended and was pruned between two reads is in neither of them,
-and a wait without a limit must not last for ever because a laptop slept for longer than the store keeps rows."""
+LONG = nanos(600)
+"""Where so long lies between two reads, whoever waits looks for itself: what ended and was pruned between them is in
+neither, and a wait without a limit must not last for ever because a laptop slept for longer than the store keeps rows
+(a day, unless it is told otherwise)."""
 
 
 @define(eq=False)
@@ -39,7 +40,7 @@ class Endings:
     missed: bool = False
     pause: int = RETRY
     poll_at: Instant = Instant(0)
-    look_at: Instant = Instant(0)
+    read_at: Instant = Instant(0)
 
     def heard(self, answer: Answer, now: Instant, waited: Collection[str]) -> Collection[str]:
         """The read was answered: which of the processes that are `waited` for are to be looked at now."""
@@ -50,10 +51,9 @@ class Endings:
             self.pause = min(self.pause * 2, MAX_RETRY)
             return ()
         found, first = answer.reply.endings, not self.known
-        everybody = self.missed if first else now >= self.look_at
-        self.pause, self.known, self.missed, self.seen = RETRY, True, False, answer.reply.latest
-        if first or everybody:
-            self.look_at = after(now, LOOK_AGAIN)
+        everybody = self.missed if first else now >= after(self.read_at, LONG)
+        self.pause, self.known, self.missed = RETRY, True, False
+        self.seen, self.read_at = answer.reply.latest, now
         if len(found) == PAGE:
             self.seen, self.stale = found[-1][0], True
         return waited if everybody else [process_id for _, process_id in found if process_id in waited]

@@ -278,7 +278,7 @@ class Runner:
         else:
             start = self._start(token)
             if start is None:  # its task has ended: with its loop, or by what its services raised
-                self.returned(token, rebuild.ended)
+                self._returned(token, rebuild.ended)
             else:
                 start(job)
 
@@ -337,8 +337,11 @@ class Runner:
         for it any more. A handler counts as running until its threads have ended."""
         return self._bodies.body(call)
 
-    def returned(self, token: int, outcome: Outcome | None) -> None:
-        """The handler of that token ended; None: by a cancellation."""
+    def returned(self, job: Spawned, outcome: Outcome | None) -> None:
+        """The handler of that job ended; None: by a cancellation, or by what came after it and was not its own."""
+        self._returned(job.token, job.ended if outcome is None and isinstance(job, Rebuild) else outcome)
+
+    def _returned(self, token: int, outcome: Outcome | None) -> None:
         if self._jobs.pop(token, None) is not None:
             if self._bodies.all_ended(token, outcome):
                 self._report_return(token, outcome)

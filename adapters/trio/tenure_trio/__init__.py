@@ -117,7 +117,7 @@ class _Loop:
                 self.runner.drain(0)  # nobody left the block, and trio ends: no failure of the handler's
         finally:
             del self._scopes[job.token]
-            self.runner.returned(job.token, outcome)
+            self.runner.returned(job, outcome)
 
     @trio.lowlevel.disable_ki_protection
     async def _interruptible(self, job: Spawned) -> Outcome | None:

@@ -233,7 +233,7 @@ class Life:
             if ran is not None and not self.over:
                 self.host.world.observed(lambda observer: observer.ended(self.host, ran, outcome))
             if not self.over:
-                self.runner.returned(job.token, outcome)
+                self.runner.returned(job, outcome)
 
     async def _in_thread(self, call: Callable[[], T]) -> T:
         body = self.runner.body(call)
