@@ -331,7 +331,7 @@ def test_a_store_that_records_answers_as_the_other_does(tmp_path: Path) -> None:
     store.close()
     store.close()
     assert [json.loads(line) for line in path.read_text().splitlines()] == [
-        {"trace": 1, "of": "store"},
+        {"trace": 1, "of": "store", "dense": True},
         {"closed": True},
     ]
 

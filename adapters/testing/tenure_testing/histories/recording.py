@@ -6,7 +6,7 @@ file that exists is added: each `{"trace": 1, ...}` begins a session of its own.
 
 | line | says |
 | --- | --- |
-| `{"trace": 1, "of": "worker"}` | a session begins; of a `worker`, or of a `store` |
+| `{"trace": 1, "of": "worker", "dense": true}` | a session begins; of a `worker`, or of a `store`; see below |
 | `{"ask": request, "got": answer}` | the store answered |
 | `{"declined": request}` | the worker itself dropped a write that came too late (S14) |
 | `{"sent": {"owner", "n", "now"}}` | a claim is about to be sent; local nanoseconds |
@@ -15,6 +15,9 @@ file that exists is added: each `{"trace": 1, ...}` begins a session of its own.
 | `{"returned": {"token", "outcome", "now"}}` | a handler ended; `outcome` is null where it was stopped |
 | `{"stopped": {"left", "refused"}}` | the worker is over |
 | `{"closed": true}` | the store was closed |
+
+`dense`: the store promises versions without holes, so that one that is missing is a line, or a change, that was lost. A
+trace that does not say so is of a store that may leave numbers out.
 """
 
 from __future__ import annotations
@@ -36,16 +39,21 @@ from tenure.requests import Claim, ClaimNext, Request
 from tenure.stores import Cursor, DurabilityTier, ProcessRegistry
 from tenure_driver import Tap
 from tenure_driver.messages import Inbound, Outbox, Returned, Stopped, StoreCall
+from tenure_memory.store import MemoryRegistry
+from tenure_sqlite import SqliteRegistry
 from tenure_testing.conforming.wire import to_json
 
 VERSION = 1
 """Of the format."""
 
+DENSE: tuple[type, ...] = (MemoryRegistry, SqliteRegistry)
+"""Stores that give each number to an accepted change: what is rolled back leaves no hole in their versions."""
+
 
 class Trace:
     """One session of a trace file; any thread may write. Raises StoreUnusable where the file cannot be written."""
 
-    def __init__(self, path: Path, of: str) -> None:
+    def __init__(self, path: Path, of: str, dense: bool) -> None:
         self._path, self._lock = path, Lock()
         try:
             self._file = path.open("ab", buffering=0)
@@ -54,7 +62,7 @@ class Trace:
         except OSError as error:
             raise self._trouble(error) from error
         try:
-            self.write({"trace": VERSION, "of": of})
+            self.write({"trace": VERSION, "of": of, "dense": dense})
         except StoreUnusable:
             self._file.close()
             raise
@@ -85,10 +93,10 @@ def _ends_whole(path: Path) -> bool:
 
 class TraceTap(Tap):
     """Records one worker. A block that is closed after the worker's; `then` is a tap that sees everything after it was
-    written."""
+    written. `dense`: the worker's store promises versions without holes, as those in memory and SQLite do."""
 
-    def __init__(self, path: Path, then: Tap | None = None) -> None:
-        self._trace, self._then = Trace(path, "worker"), then or Tap()
+    def __init__(self, path: Path, then: Tap | None = None, *, dense: bool = False) -> None:
+        self._trace, self._then = Trace(path, "worker", dense), then or Tap()
 
     def before_transaction(self, requests: Sequence[Request]) -> None:
         self._then.before_transaction(requests)
@@ -120,10 +128,13 @@ class TraceTap(Tap):
 
 
 class RecordingStore:
-    """A store that records what another one answers. It is closed with it."""
+    """A store that records what another one answers. It is closed with it. `dense`: the other one promises versions
+    without holes; where this is not said, it is so for the stores that come with tenure, and for no other."""
 
-    def __init__(self, store: ProcessRegistry, path: Path) -> None:
-        self._store, self._trace, self._closed, self._order = store, Trace(path, "store"), False, Lock()
+    def __init__(self, store: ProcessRegistry, path: Path, *, dense: bool | None = None) -> None:
+        dense = type(store) in DENSE if dense is None else dense
+        self._store, self._closed, self._order = store, False, Lock()
+        self._trace = Trace(path, "store", dense)
         if isinstance(store, BringsFacets):
             self.facets = store.facets  # not recorded: a trace is of processes
 

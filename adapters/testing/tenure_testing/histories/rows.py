@@ -39,11 +39,12 @@ class Rows:
     """The pass over all changes. `unexplained`: how often a row was taken as it was shown, since a request that nobody
     recorded must have changed it; `seen` of these at a version that only a replay or a read has. There may be no more
     of them than `doubts`. `pruned`: rows were removed, so an id may be used again; `anew` are those that were.
-    `certain`: every request that was accepted is in these traces with its answer, so that no version is missing."""
+    `certain`: every request that was accepted is in these traces with its answer. `dense`: their store leaves no number
+    out; where both are so, no version is missing."""
 
-    def __init__(self, findings: Findings, doubts: float, pruned: bool, certain: bool = False) -> None:
+    def __init__(self, findings: Findings, doubts: float, pruned: bool, certain: bool, dense: bool) -> None:
         self.findings, self.rows, self.seen = findings, dict[str, Row](), 0
-        self.doubts, self.pruned, self.certain = doubts, pruned, certain
+        self.doubts, self.pruned, self.certain, self.dense = doubts, pruned, certain, dense
         self.token = self.unexplained = self.absent = self.last = 0
         self.applied = Counter[str]()
         self.anew = set[str]()
@@ -75,7 +76,7 @@ class Rows:
         lost = latest - self.last
         if lost > 0:
             self.absent += lost
-            if self.certain and self.rows:
+            if self.certain and self.dense and self.rows:
                 what = f"the store was at version {latest}, and nobody made {lost} versions after {self.last}"
                 self.findings.broke("S1", f"{what}: a line was lost, or a change was", place)
 
@@ -83,7 +84,7 @@ class Rows:
         """S1: nothing in these traces made the versions before that of the change. Those before the first may be older
         than the traces."""
         self.absent += versions
-        if self.certain and self.rows:
+        if self.certain and self.dense and self.rows:
             what = f"nobody made {versions} versions before {change.version}, that of {change.kind} of"
             self.findings.broke(
                 "S1", f"{what} {change.process!r}: a line was lost, or a change was", change.place

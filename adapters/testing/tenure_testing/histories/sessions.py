@@ -23,7 +23,8 @@ TERMINAL = ("complete", "release")
 
 class Session:
     """One worker's, or one store's, lines. `changes` is what they say about rows, `doubts` the requests that may
-    have been applied, for all that it knows. One that is not `over` was killed, perhaps before it wrote an answer."""
+    have been applied, for all that it knows. One that is not `over` was killed, perhaps before it wrote an answer.
+    `dense`: its store promises versions without holes."""
 
     def __init__(
         self,
@@ -37,7 +38,7 @@ class Session:
         self.number, self.worker, self.findings, self.changes = number, of == "worker", findings, found
         self.started, self.seen = started, seen
         self.gone: list[tuple[str, str, tuple[int, int]]] = []
-        self.unknown, self.latest = 0, (0, (number, 0))
+        self.unknown, self.latest, self.dense = 0, (0, (number, 0)), False
         self.lost: set[tuple[str, int]] = set()
         self.granted: set[tuple[str, int]] = set()
         self.cancelled: set[tuple[str, int]] = set()

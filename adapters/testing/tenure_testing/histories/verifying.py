@@ -22,6 +22,11 @@ PROPERTIES = tuple(f"S{number}" for number in range(1, 24))
 WORKERS = ("S12", "S13", "S14", "S15", "S17")
 """What only a worker's own trace can show."""
 
+SKIPPED = (
+    "the store may have left them out, as not every trace says that its versions have no holes (`dense`)"
+)
+"""Of versions that are missing where everything that was accepted should be in the traces."""
+
 
 @frozen
 class Report:
@@ -83,7 +88,8 @@ def verify(paths: Sequence[Path], complete: bool = False) -> Report:
     cut = any(not session.over for session in sessions)
     doubts = sum(len(session.doubts) for session in sessions) if complete and not cut else math.inf
     certain = complete and not cut and not any(session.unknown for session in sessions)
-    rows = Rows(findings, doubts, any(session.pruned for session in sessions), certain)
+    dense = all(session.dense for session in sessions)
+    rows = Rows(findings, doubts, any(session.pruned for session in sessions), certain, dense)
     try:
         rows.take(changes)
         rows.ends_at(*max((session.latest for session in sessions), default=(0, (0, 0))))
@@ -147,7 +153,11 @@ def _session(
         raise InvalidValue(f"this trace is of version {line['trace']!r}; this tenure reads version {VERSION}")
     if line["of"] not in ("worker", "store"):
         raise InvalidValue(f"a trace is of a worker or of a store, not of {line['of']!r}")
-    return Session(number, line["of"], findings, changes, started, seen)
+    session = Session(number, line["of"], findings, changes, started, seen)
+    session.dense = line.get("dense", False)
+    if type(session.dense) is not bool:
+        raise InvalidValue(f"a trace's versions are dense or not, not {session.dense!r}")
+    return session
 
 
 def _fenced_in_vain(sessions: Iterable[Session], rows: Rows, findings: Findings) -> None:
@@ -198,14 +208,19 @@ def _not_checked(findings: Findings, sessions: Sequence[Session], rows: Rows, un
         for number in PROPERTIES
         if not findings.looked[number] and not findings.broken[number]
     }
+    skipped = SKIPPED if rows.absent and rows.certain and not rows.dense else ""
     if rows.unexplained:
         why["S1"] = (
             f"{rows.unexplained} changes were made by requests that no trace has; {rows.absent} versions are missing"
         )
+    elif skipped:
+        why["S1"] = f"{rows.absent} versions are missing: {skipped}"
     elif rows.absent:
         why["S1"] = f"{rows.absent} versions are missing, and no trace says what they changed"
     if unseen:
         why["S21"] = f"{unseen} times a row was not found that somebody who is in no trace may have pruned"
+    elif skipped and "S21" not in why:
+        why["S21"] = f"{rows.absent} versions are missing: {skipped}"
     elif rows.absent and "S21" not in why:
         why["S21"] = f"{rows.absent} versions are missing, and no trace says whether they were acknowledged"
     return why
