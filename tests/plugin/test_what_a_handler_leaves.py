@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from itertools import count
 from typing import Any
 
@@ -12,7 +12,7 @@ import tenure
 from tenure.instants import StoreTime
 from tenure.stores import ProcessRegistry
 from tenure_memory import open_store
-from tenure_testing.rehearsing import crash_at_every_effect
+from tenure_testing.rehearsing import Survived, crash_at_every_effect
 from tenure_testing.rehearsing.crashes import Handler
 from tenure_testing.rehearsing.leaving import left_in
 from tenure_testing.rehearsing.world import RehearsedWorld
@@ -177,6 +177,47 @@ def test_an_event_without_a_key_of_the_first_attempt_alone_is_told() -> None:
     assert (
         "(boundary 1 of 4) no attempt appended event 'seen' with \"" + "x" * 99 + "... without a key" in said
     )
+
+
+# --- events that tell of the attempt itself -------------------------------------------------------------------------
+
+
+async def resuming(ctx: tenure.Context) -> int:
+    """Says that it goes on where another attempt was lost; once under a key, and once without."""
+    if ctx.attempt > 1:
+        await ctx.emit("resumed", {"attempt": ctx.attempt})
+        await ctx.emit("resumed", ctx.attempt, key=f"resumed {ctx.attempt}")
+    await ctx.emit("paid", 1, key="paid")
+    return await ctx.effect("charge", lambda: 1)
+
+
+RESUMING = tenure.App().process("order", emits=["paid", "resumed"])(resuming)
+
+
+def test_what_an_attempt_says_of_itself_is_told_with_the_way_to_allow_it() -> None:
+    with pytest.raises(AssertionError) as told:
+        crash_at_every_effect(RESUMING)
+    said = str(told.value)
+    assert "event 'resumed' under key 'resumed 2', and without a crash it has none" in said
+    assert "say attempts_may_differ_in=('resumed',), and its type is not compared" in said
+
+
+@pytest.mark.parametrize("types", [("resumed",), {"resumed", "more"}, "resumed"])
+def test_types_of_events_in_which_attempts_may_differ_are_not_compared(
+    types: Collection[str], tenure_crash_at_every_effect: Callable[..., Survived]
+) -> None:
+    survived = tenure_crash_at_every_effect(RESUMING, attempts_may_differ_in=types)
+    assert "after event 'paid' was appended" in survived.points
+
+
+def test_the_other_types_are_compared_as_ever() -> None:
+    async def handler(ctx: tenure.Context) -> int:
+        await ctx.emit("seen", ctx.attempt)
+        await ctx.emit("paid", ctx.attempt)
+        return 1
+
+    with pytest.raises(AssertionError, match=r"event 'paid' with 2 .* attempts_may_differ_in=\('paid',\)"):
+        crash_at_every_effect(emitting(handler), attempts_may_differ_in=["seen"])
 
 
 # --- the session ----------------------------------------------------------------------------------------------------

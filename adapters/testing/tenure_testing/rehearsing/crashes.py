@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from attrs import define, field, frozen
@@ -51,6 +51,7 @@ def crash_at_every_effect(
     fails: bool = False,
     within: float = PATIENCE,
     store: Callable[[int], str] = _in_memory,
+    attempts_may_differ_in: Collection[str] = (),
 ) -> Survived:
     """Run the handler without a crash, then once for each boundary, with a crash of its worker exactly there.
 
@@ -65,16 +66,18 @@ def crash_at_every_effect(
     `handler` is what `App.process` returned, or a bare function `(ctx)` or `(ctx, payload)`, async or plain. It runs in
     a world without an event loop (`ForeignAwait`), several times: let it act on a fresh fake, or on one that forgives
     that. `fails`: an outcome that is a failure is meant to be. `store` gives each run, by its number, the URL of an
-    empty store; `within` so many seconds of the world's time each run has to end.
+    empty store; `within` so many seconds of the world's time each run has to end. `attempts_may_differ_in`: types of
+    events that tell of the attempt itself ("resumed"), and are not compared; the handler is crashed at them as well.
 
     Raises AssertionError, which names the boundary, and what came of the crash and without one; ForeignAwait.
     """
-    whole = _run(handler, payload, store(0), within, None)
+    but = {attempts_may_differ_in} if isinstance(attempts_may_differ_in, str) else set(attempts_may_differ_in)
+    whole = _run(handler, payload, store(0), within, None, but)
     if isinstance(whole.outcome, Failure) and not fails:
         raise AssertionError(f"without any crash the handler ends as {_shown(whole.outcome)}")
     for at in range(len(whole.points)):
         with_results = recalling(store(at + 1), whole.results)
-        _compare(whole, _run(handler, payload, with_results, within, at), at)
+        _compare(whole, _run(handler, payload, with_results, within, at, but), at)
     return Survived(whole.outcome, tuple(whole.points))
 
 
@@ -163,7 +166,9 @@ class _Crash(Observer):
         self._reach(host, "after it returned and before that was recorded")
 
 
-def _run(handler: Handler, payload: Any, store: str | Make, within: float, at: int | None) -> _Seen:
+def _run(
+    handler: Handler, payload: Any, store: str | Make, within: float, at: int | None, but: Collection[str]
+) -> _Seen:
     kind = _registered(App(), handler)
     seen = _Seen()
     with RehearsedWorld(store) as world:
@@ -187,7 +192,7 @@ def _run(handler: Handler, payload: Any, store: str | Make, within: float, at: i
         (answer,) = world.execute(ReadEffects(PROCESS, limit=100_000))
         assert isinstance(answer, Succeeded)
         assert isinstance(answer.reply, EffectsRead)
-        seen.left = left_in(world, PROCESS)
+        seen.left = left_in(world, PROCESS, but)
         seen.results = {(effect.key, effect.fingerprint): effect.result for effect in answer.reply.effects}
     return seen
 

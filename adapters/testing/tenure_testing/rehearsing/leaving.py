@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection
 from typing import TypeAlias
 
 from attrs import field, frozen
@@ -40,13 +41,14 @@ class Left:
     session: tuple[Json, ...] = ()
 
 
-def left_in(world: RehearsedWorld, process_id: str) -> Left:
-    """What the handler of a process that has ended left in that world."""
+def left_in(world: RehearsedWorld, process_id: str, but: Collection[str] = ()) -> Left:
+    """What the handler of a process that has ended left in that world, `but` for events of these types."""
     (row,) = (row for row in world.store.records() if row.id == process_id)
     (answer,) = world.execute(ReadEvents(process_id, limit=MOST))
     assert isinstance(answer, Succeeded)
     assert isinstance(answer.reply, EventsRead)
-    emitted = [event for event in answer.reply.events if event.key.startswith("h:")]
+    events = (event for event in answer.reply.events if event.type not in but)
+    emitted = [event for event in events if event.key.startswith("h:")]
     keyed = {event.key.removeprefix(OWN): _said(event) for event in emitted if event.key.startswith(OWN)}
     keyless = [event for event in emitted if not event.key.startswith(OWN)]
     tokens = sorted({row.token, *(event.token for event in keyless)})
@@ -81,16 +83,18 @@ def _differing_keys(whole: dict[str, Said], struck: dict[str, Said]) -> str:
         return (
             f"the log has event {struck[key][0]!r} under key {key!r}, and without a crash it has none under that key. "
             "A key that is new on every attempt appends its event again: make it of the process's id, of its payload "
-            "and of what effects returned"
+            f"and of what effects returned. {_may_differ(struck[key])}"
         )
     for key in sorted(whole.keys() - struck.keys()):
         return (
             f"event {whole[key][0]!r} under key {key!r} is not in the log, and without a crash it is: whether it is "
-            f"appended may depend on the payload and on what effects return, and on nothing else. {BELONGS}"
+            f"appended may depend on the payload and on what effects return, and on nothing else. {BELONGS}. "
+            f"{_may_differ(whole[key])}"
         )
     for key in sorted(key for key in whole if whole[key] != struck[key]):
         was, is_now = _shown(whole[key]), _shown(struck[key])
-        return f"the event under key {key!r} is {is_now}, and without a crash {was}. {BELONGS}"
+        said = f"the event under key {key!r} is {is_now}, and without a crash {was}. {BELONGS}"
+        return f"{said}. {_may_differ(whole[key])}"
     return ""
 
 
@@ -102,12 +106,14 @@ def _differing_attempts(whole: Counter[Said], attempts: tuple[Counter[Said], ...
     for said in sorted(together - whole):
         return (
             f"an attempt appended event {_shown(said)} without a key, and without a crash it is not appended, or not "
-            f"as often. Such an event comes once on every attempt, and each attempt must say the same. {BELONGS}"
+            f"as often. Such an event comes once on every attempt, and each attempt must say the same. {BELONGS}. "
+            f"{_may_differ(said)}"
         )
     for said in sorted(whole - together):
         return (
             f"no attempt appended event {_shown(said)} without a key, and without a crash it is appended: whether it "
-            f"is may depend on the payload and on what effects return, and on nothing else. {BELONGS}"
+            f"is may depend on the payload and on what effects return, and on nothing else. {BELONGS}. "
+            f"{_may_differ(said)}"
         )
     return ""
 
@@ -119,6 +125,14 @@ def _differing_session(whole: tuple[Json, ...], struck: tuple[Json, ...]) -> str
         f"the session of the process says {_listed(struck)}, and without a crash {_listed(whole)}. An entry whose key "
         "is new on every attempt is appended again: leave the key out, or make it of the process's id, of its payload "
         f"and of what effects returned. {BELONGS}"
+    )
+
+
+def _may_differ(said: Said) -> str:
+    """What to do about an event that is meant to differ."""
+    return (
+        "If it only tells of the attempt itself, and nobody counts on it, "
+        f"say attempts_may_differ_in=({said[0]!r},), and its type is not compared"
     )
 
 
