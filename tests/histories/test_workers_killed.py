@@ -53,6 +53,8 @@ def test_a_worker_that_is_killed_leaves_a_trace_that_holds(tmp_path: Path) -> No
                 assert tenure("wait", name, "--timeout", "20", store=store).exit_code == 0
             healthy.send_signal(signal.SIGTERM)
             healthy.communicate(timeout=20)
+    heads = [json.loads(trace.read_text().partition("\n")[0]) for trace in (first, second)]
+    assert [head["dense"] for head in heads] == [True, True]
     report = verify([first, second])
     assert report.ok, report.findings
     assert (report.processes, report.ended) == (len(PROCESSES), len(PROCESSES))
