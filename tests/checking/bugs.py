@@ -17,6 +17,7 @@ from tenure.requests import Claim, Complete, EmitEvent, RecordEffect, Release, R
 from tenure.stores import DurabilityTier
 from tenure.tables import each, go, ignore
 from tenure.tiers import Facets
+from tenure.timings import LeaseTimings
 from tenure.values import changed
 from tenure_testing.checking import Configuration, attempts, named, shrunk
 from tenure_testing.checking.rows import CLOCK, NEXT, RECORD
@@ -193,6 +194,17 @@ def _one_facet_is_forgotten(shipped: Any) -> object:
     return tier_fault
 
 
+def _no_patience(shipped: Any) -> object:
+    """As if the seconds that are not said were none."""
+
+    def reckoned(timings: LeaseTimings) -> None:
+        shipped(timings)
+        if timings.completion_patience is None:
+            object.__setattr__(timings, "patience_ns", 0)
+
+    return reckoned
+
+
 LAST_WRITE_DROPPED = (
     ignore("stale", guards.stale, attempt.STALE),
     go("current", guards.flying, lambda state, event: t.Step(t.Ended("p", t.End.COMPLETED))),
@@ -242,6 +254,7 @@ BUGS: list[tuple[str, str, Configuration, Patch]] = [
     ("S20", "a take-over is not counted", ROWS, setting(model, "grant", _counts_nothing)),
     ("L2", "K9: an unsent write is dropped", ROWS, entering(t.Completing, t.CallUnavailable, LAST_WRITE_DROPPED)),
     ("L2", "a release is dropped", CANCEL, entering(t.Releasing, t.CallUnavailable, LAST_WRITE_DROPPED)),
+    ("L2", "no patience where none is said", ROWS, setting(LeaseTimings, "__attrs_post_init__", _no_patience)),
     ("L3", "K22: one failed renewal", ROWS, entering(t.Running, t.CallUnknown, each(attempt_rules.fenced))),
     ("L1", "a wait beyond its cap", ROWS, setting(claims, "takeover_wait", _waits_beyond_its_cap)),
     ("CONTRACT 4", "a release delay that is ignored", ROWS, deciding(Release, writing(ready_at=CLOCK))),

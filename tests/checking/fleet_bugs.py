@@ -21,6 +21,7 @@ from tenure.worker_types import (
     AttemptEnded,
     BeginAttempt,
     ClaimCall,
+    DrainAsked,
     Draining,
     Driving,
     ShowCancels,
@@ -139,6 +140,20 @@ def leaves_with_the_grace(state: Draining) -> Instant:
     return state.until
 
 
+def gives_no_grace(name: str) -> Callable[[Any, Any], WorkerStep]:
+    def bug(state: Working, event: DrainAsked) -> WorkerStep:
+        step: WorkerStep = SHIPPED[name](state, evolve(event, grace=0))
+        return step
+
+    return bug
+
+
+def gives_the_last_grace(state: Draining, event: DrainAsked) -> WorkerStep:
+    until = after(event.now, event.grace)
+    step: WorkerStep = SHIPPED["_drain_on"](changed(state, until=until), event)
+    return step
+
+
 def granted(**fields: Any) -> Callable[[Any, Any], WorkerStep]:
     def bug(state: Working, event: Any) -> WorkerStep:
         step = SHIPPED["_granted"](state, event)
@@ -207,6 +222,7 @@ OTHER, STRAYS, LATE = (
     "fleet with late claims",
 )
 CLAIMED = Driving, CallSucceeded, "claimed"
+AGAIN = Draining, DrainAsked, "always"
 
 BUGS: list[tuple[str, str, str, Patch]] = [
     (
@@ -228,6 +244,9 @@ BUGS: list[tuple[str, str, str, Patch]] = [
     ("CONTRACT 4", CANCELS, "wrong order", rule(DRAFT, "candidates", newest_first)),
     ("L5", DRAINS, "claims", entry(Draining, Tick, "always", claims_though_it_drains)),
     ("L5", DRAINS, "K8: leaves too early", rule(worker, "leave_at", leaves_with_the_grace)),
+    ("L5", DRAINS, "K8: no grace", entry(Driving, DrainAsked, "always", gives_no_grace("_drain"))),
+    ("L5", DRAINS, "then no grace", entry(*AGAIN, gives_no_grace("_drain_sooner"))),
+    ("L5", DRAINS, "the last grace", entry(*AGAIN, gives_the_last_grace)),
     ("CONTRACT 7", DRAINS, "runs it", entry(Draining, CallSucceeded, "claimed", granted(wanted=True))),
     ("S3", OTHER, "takes what is held", rule(DRAFT, "candidates", over_the_held)),
     ("S22", OTHER, "frees the other row", rule(DRAFT, "write", releases_all)),

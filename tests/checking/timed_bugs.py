@@ -6,10 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from attrs import evolve
 
 from tenure import attempt, attempt_opening, attempt_rules, attempt_time, claims, worker
 from tenure import attempt_types as t
-from tenure.instants import Instant, StoreTime, after
+from tenure.instants import NANOS_PER_SECOND, Instant, StoreTime, after
 from tenure.limits import Limits
 from tenure.process import Outcome, Record
 from tenure.tables import Edge, go
@@ -132,6 +133,18 @@ def no_margin(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(timed.TIMES, 6, times)
 
 
+def reckoned(**nanos: int) -> Patch:
+    """The product makes something else of the seconds that it was given."""
+
+    def patch(monkeypatch: pytest.MonkeyPatch) -> None:
+        times = evolve(timed.TIMES[6])
+        for name, value in nanos.items():
+            object.__setattr__(times, name, value)
+        monkeypatch.setitem(timed.TIMES, 6, times)
+
+    return patch
+
+
 def late_lost(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(attempt_time.__dict__["_LIMITS"], t.LeaseLost, (waits_long, "stop_grace"))
 
@@ -171,6 +184,8 @@ BUGS: list[tuple[str, str, str, Patch]] = [
     ("L5", DRAINED, "the handler is not told", entry(TABLE, (t.Running, t.StopAsked), "always", stays)),
     ("C3", AGES, "too small a margin", no_margin),
     ("C3", AGES, "K4: counts from the answer", rule(attempt_opening, "begin", counts_from_the_answer)),
+    ("S18", AGES, "no patience", reckoned(patience_ns=0)),
+    ("S14", AGES, "too much patience", reckoned(patience_ns=NANOS_PER_SECOND * 60)),
     ("C3", STUBBORN, "left behind late", rule(attempt_rules, "detach_at", detaches_late)),
     ("L6", STEPS, "nobody is told", entry(TABLE, (t.Running, t.CallFenced), "current", tells_nobody)),
     ("L6", STEPS, "left behind late", late_lost),

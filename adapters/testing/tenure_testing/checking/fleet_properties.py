@@ -79,6 +79,8 @@ def _broken(
     leaves = isinstance(state, Stopped) and state.left > 0
     if leaves and isinstance(before, Working) and event and event.now < _last_moment(before, event):
         yield "L5", "a worker leaves while its handlers have time left"
+    if isinstance(state, Draining) and isinstance(before, Working) and state.until != _until(before, event):
+        yield "L5", "a drain's grace ends at another moment than was asked for"
     shown = [said.cancels for said in step.commands if isinstance(said, ShowCancels)]
     read = event.reply if isinstance(event, CallSucceeded) else None
     if isinstance(before, Working) and isinstance(read, CancelsRead) and shown != [read.cancels]:
@@ -87,12 +89,17 @@ def _broken(
 
 def _last_moment(before: Working, event: WorkerEvent) -> Instant:
     """Until when a worker that drains stays with handlers that do not stop (CONTRACT 7), counted here."""
+    until, times = _until(before, event), before.terms.terms.timings
+    return after(event.now if until is None else until, round((times.stop_grace + times.call_timeout) * 1e9))
+
+
+def _until(before: Working, event: WorkerEvent | None) -> Instant | None:
+    """Until when the handlers of a worker that drains go on untold: of all that was asked for, the earliest. What the
+    state before says of it was judged by this when it was reached. None where nobody has asked."""
     ends: list[Instant] = [before.until] if isinstance(before, Draining) else []
     if isinstance(event, DrainAsked):
         ends.append(after(event.now, event.grace))
-    until = min(ends) if ends else event.now
-    times = before.terms.terms.timings
-    return after(until, round((times.stop_grace + times.call_timeout) * 1e9))
+    return min(ends, default=None)
 
 
 def _claims(

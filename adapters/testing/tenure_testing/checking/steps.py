@@ -43,14 +43,16 @@ class Stepped(NamedTuple):
 
 
 def budget_ends(state: t.Holding) -> Instant:
-    """The local deadline, counted here from the timings themselves (CONTRACT §6)."""
+    """The local deadline, counted here from the seconds that are configured (CONTRACT §6)."""
     times = state.terms.timings
-    return after(state.lease.since, times.ttl_ns - round((times.margin + times.stop_grace) * 1e9))
+    return after(state.lease.since, round(times.ttl * 1e9) - round((times.margin + times.stop_grace) * 1e9))
 
 
 def patience_ends(state: t.Holding) -> Instant:
-    """When a last write need not be repeated any more, counted here too."""
-    return after(budget_ends(state), state.terms.timings.patience_ns)
+    """When a last write need not be repeated any more, counted here too; as long as the ttl where nothing is said."""
+    times = state.terms.timings
+    patience = times.ttl if times.completion_patience is None else times.completion_patience
+    return after(budget_ends(state), round(patience * 1e9))
 
 
 def starts_once(of: Stepped) -> bool:
