@@ -69,7 +69,7 @@ def claimed() -> tuple[Rows, Fence]:
 
 
 def test_what_a_dead_worker_held_is_claimed_again() -> None:
-    """K21, K6, L1: at the expiry, though nothing changed the row since, by either claim."""
+    """K21, K6, K18, S5, L1: at the expiry, though nothing changed the row since, by either claim."""
     rows, _ = claimed()
     rows.register("q")
     rows.claim("q")

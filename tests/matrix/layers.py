@@ -214,7 +214,15 @@ LAYERS = (
             Part(DIRECT, _adapters("direct_on_loops", "direct_programs", "direct_requests")),
             Part(
                 DRIVER,
-                _adapters("handlers", "threads_of_handlers", "opening", "trouble", "leaving", "blocking"),
+                _adapters(
+                    "handlers",
+                    "threads_of_handlers",
+                    "opening",
+                    "trouble",
+                    "leaving",
+                    "blocking",
+                    "calls_on_loops",
+                ),
             ),
         ),
     ),

@@ -6,7 +6,7 @@ import sys
 
 from tenure_testing.simulating import simulate
 
-SEEDS = 40
+SEEDS = 200
 
 
 def main() -> int:
