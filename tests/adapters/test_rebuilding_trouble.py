@@ -4,6 +4,7 @@ a worker that does not drive."""
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -118,7 +119,9 @@ def test_what_services_raise_when_they_are_left_replaces_no_ending(host: Host) -
 
 @pytest.mark.parametrize("gathered", [False, True])
 @pytest.mark.parametrize("host", HOSTS[:2], ids=lambda host: host.name)
-def test_ctrl_c_while_services_are_left_reaches_the_program(host: Host, gathered: bool) -> None:
+def test_ctrl_c_while_services_are_left_reaches_the_program(
+    host: Host, gathered: bool, caplog: pytest.LogCaptureFixture
+) -> None:
     """It is the operator's: neither logged away with what services raise nor lost in a group of a nursery's. And the
     handler has ended: what it returned is written all the same (L2)."""
     app, registry = App(), stores.memory()
@@ -141,6 +144,8 @@ def test_ctrl_c_while_services_are_left_reaches_the_program(host: Host, gathered
 
     with pytest.raises(KeyboardInterrupt):
         host.run(main)
+    gc.collect()
+    assert caplog.records == []  # such as of a task whose exception nobody took
     (answer,) = registry.execute([Get("p")])
     assert isinstance(answer, Succeeded)
     assert isinstance(answer.reply, Got)

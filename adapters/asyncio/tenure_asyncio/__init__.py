@@ -103,6 +103,7 @@ class _Loop:
                 self.runner.drain(0)  # the program ends, and every task with it: give the process back
         except KeyboardInterrupt:
             self.runner.drain(0)  # the operator's, not the handler's: give the process back
+            task.add_done_callback(_taken)
             raise
         except BaseException as raised:  # SystemExit would stop the loop
             outcome = failure_of(raised)
@@ -143,6 +144,11 @@ class _Loop:
         self.runner.fail_calls()
         for threads in (self._threads, self._aside):
             threads.shutdown(wait=False, cancel_futures=True)
+
+
+def _taken(task: asyncio.Task[Any]) -> None:
+    """Its loop raises what ended the task, which nobody awaits: asyncio need not tell of it once more."""
+    task.exception()
 
 
 def worker(
